@@ -1,0 +1,249 @@
+"""Tell at once which of many texts can hold something to redact, and which finders have to read each of them.
+
+All texts are joined and looked through in bulk, with searches that run at the speed of C. A gate may be wrong in
+one direction only: what a finder would redact must pass to it. Tests hold the gates against every rule's examples.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate, compress, filterfalse
+from operator import itemgetter
+from typing import Final
+
+from core.monitoring.scrubbing import vendors
+from core.monitoring.scrubbing.assignments import BEHIND, NEXT_LINE
+from core.monitoring.scrubbing.decoded import decoded
+from core.monitoring.scrubbing.forms import CELL_ENDS
+from core.monitoring.scrubbing.names import Names, Verdict
+from core.monitoring.scrubbing.text import LIMIT
+from core.monitoring.scrubbing.tokens import blank_escapes, looks_random, wide_tokens
+
+# Hits by the index of a text: the finders that have to read it. None stands for all of them.
+Needs = dict[int, set[str] | None]
+
+_BETWEEN = "\n\x00\n"
+_NEEDLES: Final[dict[str, tuple[str, ...]]] = {
+    "@": ("mail", "url"),
+    "%40": ("mail",),
+    "%2540": ("mail",),
+    "\\u0040": ("mail",),
+    "&#64;": ("mail",),
+    " -u": ("command",),
+    "--user": ("command",),
+    "-----BEGIN ": ("pem",),
+    "$": ("token",),
+    "%24": ("token",),
+    "Key (": ("database",),
+    "Failing row": ("database",),
+    "Duplicate entry": ("database",),
+    "VALUES": ("database",),
+    "IDENTIFIED": ("database",),
+    "LINE ": ("database",),
+    "invalid input": ("database",),
+    "value out of": ("database",),
+    "malformed ": ("database",),
+    "Incorrect ": ("database",),
+    "[parameters": ("database",),
+    "Col(": ("database",),
+    " -p": ("command",),
+    " -a ": ("command",),
+    " password ": ("command",),
+    "filename": ("upload",),
+    "UploadedFile": ("upload",),
+    "[Errno": ("upload",),
+    "' -> '": ("upload",),
+    "<DirEntry": ("upload",),
+    "<TarInfo": ("upload",),
+    "<ZipInfo": ("upload",),
+    "<FieldFile": ("upload",),
+    "<File": ("upload",),
+    "<_io.": ("upload",),
+    "path traversal": ("upload",),
+    "no item named": ("upload",),
+    "::": ("ip",),
+    **{inside.literal: ("token",) for inside in vendors.INSIDE},
+}
+_IN_LOWER_CASE: Final = {"b'": ("bytes",), 'b"': ("bytes",), "br'": ("bytes",), 'br"': ("bytes",)}
+_WITH_DIGITS_AS_ZEROS: Final[dict[str, tuple[str, ...]]] = {
+    "00-0000": ("card", "numbers"),
+    "00.0000": ("card", "numbers"),
+    "0 0000": ("card", "iban", "numbers"),
+    "0%00": ("card",),
+    "0_00": ("card",),
+    "+0": ("card", "numbers"),
+    "(000)": ("numbers",),
+    "0-0": ("ip",),
+}
+_FOUR_PARTS = re.compile(r"\.0{1,3}\.0{1,3}\.0")
+_SHORTEST_CARD, _LONGEST_CARD = 13, 19
+_LONG_NUMBER = re.compile(f"0{{{_SHORTEST_CARD},}}")
+_HEX_GROUPS = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:")
+_DIGIT = re.compile(r"\d")
+_ZEROS = str.maketrans("123456789", "000000000")
+_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha()}
+_WORDS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) in "_-")}
+_REST = re.compile(r"[A-Za-z0-9_-]{0,200}", re.ASCII)
+_HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_AFTER_SCHEME = re.compile(r" {1,4}[\w.~+/-]|%20|\+")
+_WORD_SIGNS = string.ascii_letters + string.digits + "_-"
+_LONGEST_BEGUN = 200
+# Each word found is a search of the whole batch. With more of them, to read every text is cheaper.
+_MOST_SEARCHED = 100
+_SCHEMES = frozenset({"bearer", "basic", "token", "digest"})
+_SHORTEST_IBAN = 15
+# What keys begin with, up to the first sign that ends a word: the whole beginning, or a word of its own.
+_HEAD_OF = {beginning: re.split(r"[^0-9A-Za-z_-]", beginning)[0] for _, beginning, _ in vendors.SHAPES}
+_WHOLE_WORDS: Final[dict[str, list[str]]] = {}
+for _beginning, _head in _HEAD_OF.items():
+    if _head != _beginning:
+        _WHOLE_WORDS.setdefault(_head, []).append(_beginning)
+_BEGINNINGS = tuple(beginning for beginning, head in _HEAD_OF.items() if head == beginning)
+# These also begin ordinary words (`AC`, `pat`), so the word has to be of some length.
+_SHORT_BEGINNINGS = tuple(beginning for beginning in _BEGINNINGS if len(beginning) <= 3)
+_SHORTEST_KEY = 8
+# A word can only have one of the beginnings if its first signs are here: one lookup instead of five hundred.
+_HEADS = frozenset(beginning[:3] for beginning in _BEGINNINGS)
+_BY_HEAD = {head: tuple(each for each in _BEGINNINGS if each.startswith(head)) for head in _HEADS}
+_FIRST_THREE = itemgetter(slice(3))
+# What `looks_random` may say of a word, of many words at once.
+_MAY_BE_RANDOM = re.compile(
+    r"^(?![0-9a-f]{1,63}$)(?:.*[A-Za-z0-9]{16}.*|.{64,}|(?=.{22})(?=.*[A-Z])(?=.*[a-z])(?=.*\d.*\d).+)$", re.MULTILINE
+)
+
+
+class _Batch:
+    """Texts joined to one, and what was found in them."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.joined = _BETWEEN.join(texts)
+        self.needs: dict[int, set[str]] = {}
+        self._starts = list(accumulate((len(text) + len(_BETWEEN) for text in texts), initial=0))
+
+    def mark(self, at: int, finders: Iterable[str]) -> int:
+        """Note that the text around `at` needs these finders, and return where the next text starts."""
+        index = bisect_right(self._starts, at) - 1
+        self.needs.setdefault(index, set()).update(finders)
+        return self._starts[index + 1]
+
+    def mark_all(self, finders: Iterable[str]) -> None:
+        """Note that each text needs these finders."""
+        for start in self._starts[:-1]:
+            self.mark(start, finders)
+
+    def search(self, needle: str, finders: Iterable[str], where: str) -> None:
+        """Note each text that has the needle; `where` is `joined` in another spelling of the same length."""
+        # To look for one character alone is much faster, and most of them are rare.
+        at = where.find(needle) if needle[0] in where else -1
+        while at >= 0:
+            at = where.find(needle, self.mark(at, finders))
+
+
+class Gates:
+    """Bulk searches for what the finders look for."""
+
+    def __init__(self, names: Names, roots: Iterable[str] = (), patterns: tuple[re.Pattern[str], ...] = ()) -> None:
+        """Take the sensitive names, the private roots and a host's own patterns."""
+        self._names = names
+        self._patterns = patterns
+        # Any spelling of a root's separators contains its longest part.
+        longest = (max(re.split(r"[/\\]", root), key=len) for root in roots)
+        self._needles = {**_NEEDLES, **dict.fromkeys(longest, ("path",))}
+
+    def needs(self, texts: list[str]) -> Needs:
+        """Return for the index of each text that a finder may change the names of these finders."""
+        long = [index for index, text in enumerate(texts) if len(text) > LIMIT]
+        short = ["" if len(text) > LIMIT else text for text in texts] if long else texts
+        read = {index: view.text for index, view in enumerate(map(decoded, short)) if view}
+        batch = _Batch([*short, *read.values()])
+        text = batch.joined
+        for needle, finders in self._needles.items():
+            batch.search(needle, finders, text)
+        if text.isascii():
+            zeros = text.translate(_ZEROS)
+        else:
+            zeros = _DIGIT.sub("0", text)
+            text = text.encode("ascii", "replace").decode("ascii")
+        lower = text.lower()
+        for needle, finders in _IN_LOWER_CASE.items():
+            batch.search(needle, finders, lower)
+        for needle, finders in _WITH_DIGITS_AS_ZEROS.items():
+            batch.search(needle, finders, zeros)
+        for pattern, where in ((_FOUR_PARTS, zeros), (_HEX_GROUPS, text)):
+            for found in pattern.finditer(where):
+                batch.mark(found.start(), ("ip",))
+        for found in _LONG_NUMBER.finditer(zeros) if "0" * _SHORTEST_CARD in zeros else ():
+            if found.end() - found.start() <= _LONGEST_CARD:
+                batch.mark(found.start(), ("card",))
+        spaced = blank_escapes(text)
+        words = set(spaced.translate(_WORDS).split())
+        _find_tokens(batch, words, text)
+        for found in wide_tokens(spaced):
+            batch.mark(found.start(), ("token",))
+        self._find_names(batch, words, lower if spaced is text else spaced.lower())
+        for own in self._patterns:
+            long += [index for index, each in enumerate(texts) if own.search(each) or own.search(read.get(index, ""))]
+        for at, index in enumerate(read, len(texts)):
+            if finders_of_view := batch.needs.pop(at, None):
+                batch.needs.setdefault(index, set()).update(finders_of_view)
+        return {**batch.needs, **dict.fromkeys(long)}
+
+    def _find_names(self, batch: _Batch, found: set[str], lower: str) -> None:
+        """Find the words that sensitive names are made of, where something that may be a value follows."""
+        pieces = set(" ".join(found).translate(_LETTERS).split())
+        mixed = list(filterfalse(str.islower, pieces))
+        words = pieces.difference(mixed)
+        words.update(map(str.lower, mixed))
+        words.update(map(str.lower, _HUMP.findall(" ".join(mixed))))
+        text = batch.joined
+        for word in self._names.telling(words) | (words & _SCHEMES):
+            at = lower.find(word)
+            while at >= 0:
+                end = _REST.match(text, at + len(word)).end()  # type: ignore[union-attr]  # may be empty, so it matches
+                if self._may_have_value(text, at, end):
+                    batch.mark(at, ("name",))
+                if word in _SCHEMES and _AFTER_SCHEME.match(text, at + len(word)):
+                    batch.mark(at, ("scheme",))
+                at = lower.find(word, at + len(word))
+
+    def _may_have_value(self, text: str, at: int, end: int) -> bool:
+        """Say whether what has a word of a sensitive name at `at`, and ends at `end`, is one with a value behind it."""
+        begun = _begun_word(text, at)
+        name = begun.lstrip(string.digits) + text[at:end]
+        # The letter of an escape belongs to no name, and of a longer one this is only a part.
+        is_whole = text[at - len(begun) - 1 : at - len(begun)] not in ("\\", "%") and len(name) < _LONGEST_BEGUN
+        if is_whole and self._names.verdict(name) is Verdict.HARMLESS:
+            return False
+        behind = BEHIND.match(text, end)
+        if "-" in begun or CELL_ENDS.match(text, end) or NEXT_LINE.match(text, end):
+            return True
+        return behind is not None and (behind["sep"] is not None or bool(behind["quote"]))
+
+
+def _find_tokens(batch: _Batch, words: set[str], text: str) -> None:
+    for word in words & _WHOLE_WORDS.keys():
+        for beginning in _WHOLE_WORDS[word]:
+            batch.search(beginning, ("token",), text)
+    found = {
+        word
+        for word in compress(words, map(_HEADS.__contains__, map(_FIRST_THREE, words)))
+        if word.startswith(_BY_HEAD[word[:3]])
+        and (len(word) >= _SHORTEST_KEY or not word.startswith(_SHORT_BEGINNINGS))
+    }
+    long = list(compress(words, map(_SHORTEST_IBAN.__le__, map(len, words))))
+    found.update(word for word in long if word[:2] in _HEADS or (word[:2].isupper() and word[2:4].isdigit()))
+    found.update(filter(looks_random, _MAY_BE_RANDOM.findall("\n".join(long))))
+    if len(found) > _MOST_SEARCHED:
+        batch.mark_all(("iban", "token"))
+    else:
+        for word in found:
+            batch.search(word, ("iban", "token"), text)
+
+
+def _begun_word(text: str, at: int) -> str:
+    """Return what stands before `at` in the same word: `--user_` in `--user_password`."""
+    before = text[max(0, at - _LONGEST_BEGUN) : at]
+    return before[len(before.rstrip(_WORD_SIGNS)) :]

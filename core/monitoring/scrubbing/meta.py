@@ -1,0 +1,32 @@
+"""The remarks that the SDK itself has left in `_meta`, in the format that Relay writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+_RULE = re.compile(r"[@!#]?[a-z][a-z_.:-]{0,39}")
+
+
+def clean_meta(meta: Any, scrub_name: Callable[[str], tuple[str, Any]], depth: int, most: int) -> dict[str, Any]:
+    """Keep of the SDK's remarks what Sentry defines: lengths and rules, but no originals (`val`).
+
+    Goes down `depth` levels with `most` fields each.
+    """
+    if not isinstance(meta, dict) or not depth:
+        return {}
+    out: dict[str, Any] = {}
+    for name, item in list(meta.items())[:most]:
+        if name == "" and isinstance(item, dict):
+            kept: dict[str, Any] = {"len": item["len"]} if type(item.get("len")) is int else {}
+            if isinstance(remarks := item.get("rem"), list):
+                kept["rem"] = [
+                    remark
+                    for remark in remarks
+                    if isinstance(remark, list) and all(type(p) is int or _RULE.fullmatch(str(p)) for p in remark)
+                ]
+            out[name] = kept
+        else:
+            out[scrub_name(str(name))[0]] = clean_meta(item, scrub_name, depth - 1, most)
+    return out

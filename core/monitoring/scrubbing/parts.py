@@ -1,0 +1,51 @@
+"""A bounded memory of parts of payloads: the frames, breadcrumb data and headers that an earlier event had, too."""
+
+from __future__ import annotations
+
+from core.monitoring.scrubbing.edits import Change, Edits, Path
+
+
+class Parts:
+    """What becomes of parts, by their number. Holds nothing that came in, except names on the way to a redaction."""
+
+    CLEAN = 40_000  # numbers of about 100 bytes each
+    CHANGED_BYTES = 4_000_000
+    MOST_SEEN = 20_000
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.clean: set[int] = set()
+        self.changed: dict[int, Change] = {}
+        self._bytes = 0.0
+        self._seen_once: set[int] = set()
+
+    def remember(self, found: dict[int, Path], edits: Edits) -> None:
+        """Keep what was done to the parts with these numbers at these paths, if they were seen before.
+
+        Most that is new is never seen again: it has the time or the id of one request in it.
+        """
+        again = found.keys() & self._seen_once
+        if len(self._seen_once) > self.MOST_SEEN:
+            self._seen_once = set()
+        self._seen_once.update(found)
+        for number in again:
+            change = edits.found(found[number])
+            if change is None:
+                self._remember_clean(number)
+            else:
+                self._remember_changed(number, change)
+
+    def _remember_clean(self, number: int) -> None:
+        if len(self.clean) >= self.CLEAN:
+            # A clear() would change it under another thread's eyes.
+            self.clean = set()
+        self.clean.add(number)
+
+    def _remember_changed(self, number: int, change: Change) -> None:
+        size = change.size()
+        if size > self.CHANGED_BYTES // 100:
+            return
+        if self._bytes + size > self.CHANGED_BYTES:
+            self.changed, self._bytes = {}, 0
+        self._bytes += size
+        self.changed[number] = change
