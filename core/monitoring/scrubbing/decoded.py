@@ -10,7 +10,8 @@ from itertools import chain
 from typing import NamedTuple
 
 # None of the escapes does without one of these.
-_SIGNS = re.compile(r"[%\\&+\x1b]")
+ESCAPE_SIGNS = "%\\&+\x1b"
+_SIGNS = re.compile(f"[{re.escape(ESCAPE_SIGNS)}]")
 _ESCAPE = re.compile(
     r"%(?P<url>[0-9A-Fa-f]{2})|\\{1,8}(?:x(?P<x>[0-9A-Fa-f]{2})|u(?P<u>[0-9A-Fa-f]{4})|(?P<sign>[nrt\"'`/]))"
     r"|&(?:#(?P<number>\d{1,6})|#[xX](?P<hex>[0-9A-Fa-f]{1,5})|(?P<name>amp|lt|gt|quot|apos));|\x1b\[[0-9;]{0,12}[A-Za-z]"
