@@ -30,7 +30,7 @@ SENSITIVE_WORDS = frozenset(
     tokenvalue secretvalue accesstokens refreshtokens authentication pws pwdhash passwdhash dbpw dbpwd bindpw rootpass
     adminpass sshpass upwd userpwd dpop otpauth contrasena mdp wachtwoord losenord passord adgangskode kodeord haslo
     heslo salasana jelszo sifre geheimnis zugangsdaten zugangscode kreditkarte kreditkartennummer jeton segreto segredo
-    authorisation pasword passwor paswd secert tokn
+    requirepass authorisation pasword passwor paswd secert tokn
     contraseña lösenord hasło jelszó şifre пароль токен секрет 密码 口令 密钥 令牌 パスワード
     トークン 비밀번호 암호
     """.split()
@@ -116,6 +116,7 @@ NEAR_MISSES = frozenset(
     passed|passing|secretary|tokenizer|author|authors|authored|authority|keyboard|monkey|keynote|hotkey|turkey
     donkey|key name|key names|key id|key ids|ip version|oauth scopes|function signature|method signature
     signature version|pass args|two pass|first pass|second pass|key prefix|pin memory|webhook id|webhook ids
+    forwarded proto|forwarded protocol|forwarded port
     webhook event|webhook events|stop token|stop tokens|pad token|eos token|bos token|unk token
     """.replace("\n", "|").split("|")
     if name.strip()
@@ -398,6 +399,22 @@ VALUE_RULES: tuple[Rule, ...] = (
             ("curl -u jane:hunter2 https://x", f"curl -u {FILTERED} https://x"),
             ("machine x login jane password hunter2", f"machine x login jane password {FILTERED}"),
             ("- name: DB_PASSWORD\n  value: hunter2", f"- name: DB_PASSWORD\n  value: {FILTERED}"),
+            ("token a1b2c3d4 has expired", f"token {FILTERED} has expired"),
+            ("API key 9f8a7b6c5d4e revoked", f"API key {FILTERED} revoked"),
+            ("password changed from tr0ub4dor to c0rr3ct-h0rse", f"password changed from {FILTERED} to {FILTERED}"),
+            ("Password for user jane is c0rr3ct-h0rse.", f"Password for user jane is {FILTERED}."),
+            ("your one time code: 482913", f"your one time code: {FILTERED}"),
+            ("GET /reset/token/a1b2c3d4/", f"GET /reset/token/{FILTERED}/"),
+            ("user.setPassword('c0rr3ct-h0rse')", f"user.setPassword('{FILTERED}')"),
+            ("password=SecretStr('c0rr3ct-h0rse')", f"password=SecretStr('{FILTERED}')"),
+            ('<password type="text">hunter2</password>', f'<password type="text">{FILTERED}</password>'),
+            ('<param name="token">hunter2</param>', f'<param name="token">{FILTERED}</param>'),
+            ("<key>Password</key>\n<string>hunter2</string>", f"<key>Password</key>\n<string>{FILTERED}</string>"),
+            ("name,password\njane,hunter2\njoe,", f"name,password\njane,{FILTERED}\njoe,"),
+            (" id | token \n----+-----\n 1 | abc", f" id | token \n----+-----\n 1 | {FILTERED}"),
+            ("unzip -P hunter2 a.zip", f"unzip -P {FILTERED} a.zip"),
+            ("['ldapsearch', '-w', 'hunter2', '-x']", f"['ldapsearch', '-w', '{FILTERED}', '-x']"),
+            ("ваш пароль: hunter2", f"ваш пароль: {FILTERED}"),
         ),
         (
             'password = form.cleaned_data["password"]',
@@ -434,6 +451,17 @@ VALUE_RULES: tuple[Rule, ...] = (
             "webhook: enabled",
             "username\tpassword\temail",
             "def find(token) -> str:",
+            "session 550e8400-e29b-41d4-a716-446655440000 not found",
+            "password hashed with pbkdf2-sha256",
+            "session opened 2026-01-02T03:04:05",
+            "the token of user-1-2 has expired in 2d12h",
+            "pass 'strict' to refuse it",
+            "GET /tokens/list/",
+            "username,password\n",
+            "X-Forwarded-Proto: https",
+            "<key>CFBundleName</key>",
+            "sorted(key=<built-in function neg>)",
+            "cp -p a.txt b.txt",
         ),
     ),
     Rule(
@@ -441,7 +469,7 @@ VALUE_RULES: tuple[Rule, ...] = (
         "bytes literals and memory views",
         BYTES,
         (("body b'abc\\'d' end", f"body {BYTES} end"), ("x=b'cut off...", f"x={BYTES}")),
-        ("b''", "web'site'", "job's b", "(535, b'5.7.8 authentication failed')"),
+        ("b''", "['a', 'b', 'c']", "web'site'", "job's b", "(535, b'5.7.8 authentication failed')"),
     ),
     Rule(
         "database",

@@ -9,7 +9,8 @@ from core.monitoring import rules
 from core.monitoring.scrubbing.spans import Finder, Span
 
 _BYTES = re.compile(
-    # What a mail server answers is no content: (535, b'5.7.8 authentication failed')
+    # ['a', 'b'] holds no bytes, and what a mail server answers is no content: (535, b'5.7.8 authentication failed')
+    r"(?:(?<!')(?=[bB][rR]?')|(?<!\")(?=[bB][rR]?\"))"
     r"(?<!\(\d\d\d, )(?:(?<![\w ])|(?<=[,=:([>] )|(?<=\w )(?=[bB][rR]?['\"][^,:;)\]}]))[bB][rR]?"
     r"(?:'(?:[^'\\]|\\.)+(?:'|$)|\"(?:[^\"\\]|\\.)+(?:\"|$))",
     re.DOTALL,
@@ -28,16 +29,34 @@ _DATABASE = re.compile(
     r"|\bCol\([^()\n]{1,300}\), "
     r"(?P<lookup>'(?:[^'\\\n]|\\.){1,2000}'|\"(?:[^\"\\\n]|\\.){1,2000}\"|\[[^\]\n]{1,4000}\])"
 )
-# Where a command takes a password without a telling name before it.
+# Between two arguments of a command, also in the repr of a list of them.
+_GAP = r"(?:\s{1,4}|['\"],\s?['\"])"
+# Commands, and what stands in front of their passwords without telling.
+_COMMANDS = (
+    (r"docker login|podman login|sshpass|mongo\w{0,10}", rf"-p{_GAP}"),
+    (r"(?:mysql|mariadb)\w{0,12}|sshpass|7z[ar]?|rar|unrar", r"-p(?=[^\s'\"])"),
+    (r"zip|unzip|ipmitool|sqlcmd|bcp", rf"-P{_GAP}?"),
+    (r"openssl", rf"-[kK]{_GAP}"),
+    (r"ldap\w{3,12}", rf"-w{_GAP}"),
+    (r"snmp\w{3,12}", rf"-[cAX]{_GAP}"),
+    (r"redis-cli", rf"-a{_GAP}"),
+    (r"htpasswd", rf"-\w{{0,4}}b\w{{0,4}}{_GAP}[^\s'\"]{{1,200}}{_GAP}[^\s'\"]{{1,100}}{_GAP}"),
+    (r"smbclient", rf"-U{_GAP}?[^\s%'\"]{{1,100}}%"),
+    (r"kubectl", r"--from-literal[= ]['\"]?[\w.-]{1,100}="),
+    (r"net use", r"/user:[^\s'\"]{1,100}\s"),
+    (r"sqlplus", r"[^\s/'\"-]{1,60}/(?=[^\s'\"@]{1,200}@)"),
+)
+_OTHERS = r"['\"]?[\s,](?:[^\n]{0,300}?[\s'\"])?"
 _COMMAND = re.compile(
-    r"(?:\s(?:-u|--user)[ =]['\"]?(?P<user>[^\s:'\"\[]{1,200}:[^\s'\"]{1,200})"
-    r"|\b(?:sshpass\s{1,4}-p|(?:mysql|mariadb)\w{0,12}\s(?:[^\n]{0,300}?\s)?-p(?=\S)"
-    r"|redis-cli\s(?:[^\n]{0,300}?\s)?-a|docker login\s(?:[^\n]{0,300}?\s)?-p|login\s{1,8}\S{1,200}\s{1,8}password\s)"
-    r"\s{0,4}['\"]?(?P<password>[^\s'\"]{1,200}))"
+    rf"[\s'\"](?:-u|--user)(?:=|{_GAP})['\"]?(?P<user>[^\s:'\"\[]{{1,200}}:[^\s'\"]{{1,200}})|(?:"
+    + "".join(rf"\b(?:{command}){_OTHERS}{option}|" for command, option in _COMMANDS)
+    + rf"\bvault login{_GAP}(?=[^-\s])|\blogin\s{{1,8}}\S{{1,200}}\s{{1,8}}password\s{{1,4}})"
+    + r"['\"]?(?P<password>[^\s'\"]{1,200})"
 )
 _UPLOAD = re.compile(
     r"filename\*=[\w-]{1,20}\\{0,4}'[\w-]{0,12}\\{0,4}'(?P<extended>[^\"'\r\n;\\]{1,500})"  # RFC 8187
-    r"|filename\*?=(?P<q>\\?[\"']?)(?P<name>[^\"'\r\n;\\]{1,500})|UploadedFile: (?P<up>.{1,300}?)(?= \([\w/.+-]+\)>)"
+    r"|filename\*?=(?!None\b|%[rsd]|['\"]?\{)(?P<q>\\?[\"']?)(?P<name>[^\"'\r\n;\\]{1,500})"
+    r"|UploadedFile: (?P<up>.{1,300}?)(?= \([\w/.+-]+\)>)"
     r"|(?:\[Errno \d+\] [^:\n]{1,80}: (?P<eq>['\"])|(?<=')\s?-> ')(?P<os>(?![/\\]|[A-Za-z]:)[^'\"\n]{1,500})"
     r"|<(?:DirEntry|TarInfo|ZipInfo filename=|FieldFile:|File:|_io\.\w{1,30} name=)\s?['\"]?"
     r"(?P<entry>[^'\"<>\n]{1,500})"

@@ -17,8 +17,9 @@ from typing import Final
 from core.monitoring.scrubbing import vendors
 from core.monitoring.scrubbing.assignments import BEHIND, NEXT_LINE
 from core.monitoring.scrubbing.decoded import ESCAPE_SIGNS, decoded
-from core.monitoring.scrubbing.forms import CELL_ENDS
-from core.monitoring.scrubbing.names import Names, Verdict
+from core.monitoring.scrubbing.forms import CELL_ENDS, COLUMN_ENDS, ELEMENT
+from core.monitoring.scrubbing.names import Names, Verdict, segments
+from core.monitoring.scrubbing.said import said_values
 from core.monitoring.scrubbing.text import LIMIT
 from core.monitoring.scrubbing.tokens import SHORTEST_TOKEN, blank_escapes, looks_random, wide_tokens
 
@@ -34,8 +35,7 @@ _NEEDLES: Final[dict[str, tuple[str, ...]]] = {
     "&#64;": ("mail",),
     " -u": ("command",),
     "--user": ("command",),
-    " -p": ("command",),
-    " -a ": ("command",),
+    "'-u'": ("command",),
     "$": ("token",),
     "%24": ("token",),
     "' -> '": ("upload",),
@@ -67,9 +67,19 @@ _NEEDLES_OF_WORDS: Final[dict[str, tuple[str, str]]] = {
     "field": ("<FieldFile", "upload"),
     "file": ("<File", "upload"),
     "io": ("<_io.", "upload"),
+    "net": ("net use", "command"),
+    "z": ("7z", "command"),
     "traversal": ("path traversal", "upload"),
     "named": ("no item named", "upload"),
 }
+# Commands that take a password without a telling name before it.
+_COMMANDS: Final = frozenset(
+    """
+    docker podman sshpass mongo mongosh mongodump mongorestore mysql mysqldump mysqladmin mariadb rar unrar zip unzip
+    ipmitool sqlcmd bcp openssl ldapsearch ldapmodify ldapadd ldapwhoami ldappasswd snmpwalk snmpget snmpset redis
+    htpasswd smbclient kubectl sqlplus vault
+    """.split()
+)
 _IN_LOWER_CASE: Final = {"b'": ("bytes",), 'b"': ("bytes",), "br'": ("bytes",), 'br"': ("bytes",)}
 _WITH_DIGITS_AS_ZEROS: Final[dict[str, tuple[str, ...]]] = {
     "00-0000": ("card", "numbers"),
@@ -100,6 +110,11 @@ _REST = re.compile(r"[A-Za-z0-9_-]{0,200}", re.ASCII)
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _AFTER_SCHEME = re.compile(r" {1,4}[\w.~+/-]|%20|\+")
 _LONGEST_BEGUN = 200
+_WORDS_BEFORE = re.compile(r"(?:[A-Za-z]{2,20} ){1,2}$")
+_WORDS_AFTER = re.compile(r"(?: [A-Za-z]{2,20}){1,2}")
+_LONGEST_PHRASE = 60
+# What stands between a name and a value that is apart from it.
+_APART = (CELL_ENDS, COLUMN_ENDS, ELEMENT, NEXT_LINE)
 # Each word found is a search of the whole batch. With more of them, to read every text is cheaper.
 _MOST_SEARCHED = 100
 _SCHEMES = frozenset({"bearer", "basic", "token", "digest"})
@@ -179,6 +194,8 @@ class Gates:
             zeros = text.encode("ascii").translate(_ZEROS).decode("ascii")
         else:
             zeros = _DIGIT.sub("0", text)
+            for word in self._names.foreign:
+                batch.search(word, ("name",), text.lower())
             text = text.encode("ascii", "replace").decode("ascii")
         lower = text.lower()
         for needle, finders in _IN_LOWER_CASE.items():
@@ -199,6 +216,8 @@ class Gates:
         for word in names & _NEEDLES_OF_WORDS.keys():
             needle, finder = _NEEDLES_OF_WORDS[word]
             batch.search(needle, (finder,), text)
+        for word in names & _COMMANDS:
+            batch.search(word, ("command",), text)
         self._find_names(batch, names, lower if spaced is text else spaced.lower())
         for own in self._patterns:
             long += [index for index, each in enumerate(texts) if own.search(each) or own.search(read.get(index, ""))]
@@ -227,11 +246,20 @@ class Gates:
         # The letter of an escape belongs to no name, and of a longer one this is only a part.
         is_whole = text[at - len(begun) - 1 : at - len(begun)] not in ("\\", "%") and len(name) < _LONGEST_BEGUN
         if is_whole and self._names.verdict(name) is Verdict.HARMLESS:
-            return False
+            return self._is_in_phrase(text, at - len(begun), end)
         behind = BEHIND.match(text, end)
-        if "-" in begun or CELL_ENDS.match(text, end) or NEXT_LINE.match(text, end):
+        if "-" in begun or any(pattern.match(text, end) for pattern in _APART) or any(said_values(text, end)):
             return True
         return behind is not None and (behind["sep"] is not None or bool(behind["quote"]))
+
+    def _is_in_phrase(self, text: str, start: int, end: int) -> bool:
+        """Say whether a word is in a name of several, such as `one time code`."""
+        if text[start - 1 : start] != " " and text[end : end + 1] != " ":
+            return False
+        before = _WORDS_BEFORE.search(text, max(0, start - _LONGEST_PHRASE), start)
+        after = _WORDS_AFTER.match(text, end)
+        words = (before[0] if before else "") + text[start:end] + (after[0] if after else "")
+        return self._names.has_phrase(segments(words))
 
 
 def _read(texts: list[str]) -> Iterator[tuple[int, str]]:

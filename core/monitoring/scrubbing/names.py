@@ -40,6 +40,7 @@ _LAST_OF_A_NAME = rules.SENSITIVE_WORDS | {"key", "number", "code", "address", "
 _ENDING = re.compile(rf"(?:{'|'.join(rules.SENSITIVE_ENDINGS)})$")
 _ENDS = frozenset(ending[-2:] for ending in rules.SENSITIVE_ENDINGS)
 _LAST_TWO = itemgetter(slice(-2, None))
+_WORDS_BEFORE = re.compile(r"(?<![\w-])(?:(?P<first>[A-Za-z]{2,20}) )?(?P<second>[A-Za-z]{2,20}) $")
 _REMEMBERED = 20_000
 _LETTERS = re.compile(r"[a-z]+")
 
@@ -76,8 +77,13 @@ class Names:
         for phrase in rules.SENSITIVE_PHRASES | added:
             self._phrases.setdefault(phrase[0], []).append(phrase)
         self.added = added
+        self._last_words = {phrase[-1] for phrase in rules.SENSITIVE_PHRASES | added if len(phrase) > 1}
         alone = {tuple(name.split("_")) for name in rules.SENSITIVE_ALONE}
         self._words = rules.SENSITIVE_WORDS | _cover(rules.SENSITIVE_PHRASES | added | alone)
+        # Are in no word of ASCII letters, as which texts are looked through.
+        self.foreign = {
+            word for word in rules.SENSITIVE_WORDS.union(*rules.SENSITIVE_PHRASES, *added) if not word.isascii()
+        }
         # By hash: what is remembered holds no text.
         self._known: dict[int, Verdict] = {}
         self._keep = {segments(name) for name in keep} - {()}
@@ -96,6 +102,16 @@ class Names:
         """Return what some lower-case `words` have without which no name is sensitive: few words and endings."""
         endings = filter(None, map(_ENDING.search, compress(words, map(_ENDS.__contains__, map(_LAST_TWO, words)))))
         return (words & self._words).union(ending[0] for ending in endings)
+
+    def begins(self, text: str, start: int, end: int) -> int:
+        """Say where the name whose last word is `text[start:end]` begins: at `one` in `your one time code: 7`."""
+        if text[start:end].lower() in self._last_words and (
+            words := _WORDS_BEFORE.search(text, max(0, start - 60), start)
+        ):
+            for begin in (words.start("first"), words.start("second")):
+                if begin >= 0 and self.has_phrase(segments(text[begin:end]), last=True):
+                    return begin
+        return start
 
     def _judge(self, name: str) -> Verdict:
         # Most names have none of these words, which takes a tenth of the time to see.
@@ -122,7 +138,7 @@ class Names:
         is_near_miss = parts in rules.NEAR_MISSES or parts[-2:] in rules.NEAR_MISSES or parts[-1] in rules.PUBLIC_ENDS
         if is_near_miss and parts[-3:] not in rules.SENSITIVE_PHRASES:
             return Verdict.HARMLESS
-        if not (self._has_word(parts) or self._has_phrase(parts) or "_".join(parts) in rules.SENSITIVE_ALONE):
+        if not (self._has_word(parts) or self.has_phrase(parts) or "_".join(parts) in rules.SENSITIVE_ALONE):
             return Verdict.HARMLESS
         describes = parts[-1] in rules.DESCRIBING_ENDS or parts[0] in rules.DESCRIBING_STARTS or "max" in parts
         if len(parts) > 1 and describes:
@@ -133,9 +149,10 @@ class Names:
     def _has_word(parts: tuple[str, ...]) -> bool:
         return any(part in rules.SENSITIVE_WORDS or part.endswith(rules.SENSITIVE_ENDINGS) for part in parts)
 
-    def _has_phrase(self, parts: tuple[str, ...]) -> bool:
+    def has_phrase(self, parts: tuple[str, ...], *, last: bool = False) -> bool:
+        """Say whether some segments have a sensitive phrase in them, with `last` at their end."""
         return any(
-            parts[i : i + len(phrase)] == phrase
+            parts[i : i + len(phrase)] == phrase and (not last or i + len(phrase) == len(parts))
             for i, part in enumerate(parts)
             for phrase in self._phrases.get(part, ())
         )

@@ -26,6 +26,9 @@ CATASTROPHIC = {
     "filename": 'filename="', "uploaded": "UploadedFile: ", "errno": "[Errno 2] a: '", "path": "/srv/files/a ", "dollars": "md5$", "jwt": "eyJ",
     "backslashes": "\\", "name backslashes": 'password\\\\\\\\', "curl": " -u a", "spaces": " ", "code": "password=a.", "call": "token=f(",
     "annotation": "token: a[", "eq": "=", "multipart": 'name="password"\r\n\r\n', "hex": "ab", "under": "_", "camel": "aA", "lt": "<", "is": " password is ",
+    "command": "unzip a ", "command options": "ldapsearch -w", "element": "<password a", "plist": "<key>password</key>",
+    "columns": "password,a\n", "cells": '"password",', "said": "token from a to ", "said for": "password for user ", "dotted": "password....",
+    "phrase": "one time code ", "wrapped": 'password=A("', "segment": "/token/a1",
     "azure": "Q~", "telegram": ":A", "block": "  token: |\n  ", "lines": "token: |\n  b1\n",
 }  # fmt: skip
 
