@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Callable
 from typing import Any
 
+from core.monitoring.scrubbing.judge import Judge
+
 _RULE = re.compile(r"[@!#]?[a-z][a-z_.:-]{0,39}")
 
 
-def clean_meta(meta: Any, scrub_name: Callable[[str], tuple[str, Any]], depth: int, most: int) -> dict[str, Any]:
+def clean_meta(meta: Any, judge: Judge, depth: int, most: int) -> dict[str, Any]:
     """Keep of the SDK's remarks what Sentry defines: lengths and rules, but no originals (`val`).
 
-    Goes down `depth` levels with `most` fields each.
+    Goes down `depth` levels with `most` fields each. The result is a copy.
     """
+    if not meta:
+        return {}
+    try:
+        written = marshal.dumps(("_meta", meta))
+    except ValueError:  # no remarks of an SDK
+        return _clean(meta, judge.name, depth, most)
+    # In most events they are the same: `Cookie` was filtered.
+    if hash(written) in judge.parts.clean:
+        copy: dict[str, Any] = marshal.loads(written)[1]  # noqa: S302  # written six lines above
+        return copy
+    cleaned = _clean(meta, judge.name, depth, most)
+    if cleaned == meta:
+        judge.parts.remember_clean(hash(written))
+    return cleaned
+
+
+def _clean(meta: Any, scrub_name: Callable[[str], tuple[str, Any]], depth: int, most: int) -> dict[str, Any]:
     if not isinstance(meta, dict) or not depth:
         return {}
     out: dict[str, Any] = {}
@@ -28,5 +48,5 @@ def clean_meta(meta: Any, scrub_name: Callable[[str], tuple[str, Any]], depth: i
                 ]
             out[name] = kept
         else:
-            out[scrub_name(str(name))[0]] = clean_meta(item, scrub_name, depth - 1, most)
+            out[scrub_name(str(name))[0]] = _clean(item, scrub_name, depth - 1, most)
     return out

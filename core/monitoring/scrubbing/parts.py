@@ -31,11 +31,12 @@ class Parts:
         for number in again:
             change = edits.found(found[number])
             if change is None:
-                self._remember_clean(number)
+                self.remember_clean(number)
             else:
                 self._remember_changed(number, change)
 
-    def _remember_clean(self, number: int) -> None:
+    def remember_clean(self, number: int) -> None:
+        """Keep that the part with this number stays as it is."""
         if len(self.clean) >= self.CLEAN:
             # A clear() would change it under another thread's eyes.
             self.clean = set()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import marshal
 import math
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
@@ -22,13 +20,12 @@ from core.monitoring.scrubbing.edits import Edits, Path
 from core.monitoring.scrubbing.judge import Judge
 from core.monitoring.scrubbing.meta import clean_meta
 from core.monitoring.scrubbing.names import PLAIN_NAME, Verdict, is_description
+from core.monitoring.scrubbing.new_texts import NewTexts
 from core.monitoring.scrubbing.payload import FRAME, GONE, KEEP, LOGENTRY, SOURCE, TEXT, TREE, VALUES, Schema
 
 MAX_DEPTH = 40
 MAX_ITEMS = 2_000  # of one container
 MAX_NODES = 60_000  # containers of one payload
-# Of the texts of one payload that were not seen before. Trackers take no event that is as large.
-MAX_CHARACTERS = 2_000_000
 
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_PAIR = 6
@@ -40,9 +37,6 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _ONLY_DICT = frozenset({dict})
 _NOTHING = frozenset[int]()
 _NO_FIELDS: dict[str, Schema] = {}
-_VERSION = re.compile(r"v?\d{1,6}(?:\.\d{1,6}){1,4}")
-# Texts on their way to the value rules by their hash: the path of the container, the key there, the text.
-Places = defaultdict[int, list[tuple[Path, Any, str]]]
 
 
 class Walk:
@@ -54,13 +48,12 @@ class Walk:
         self._schema = schemas.SCHEMAS.get(kind, _NO_FIELDS)
         self._with_meta = kind in ("event", "transaction")
         self._edits = Edits()
-        self._texts: Places = defaultdict(list)
-        self._lines: Places = defaultdict(list)
+        self._new = NewTexts()
+        self._texts, self._lines = self._new.texts, self._new.lines
         self._new_parts: dict[int, Path] = {}
         self._repeats: list[tuple[Path, tuple[Any, Any]]] = []
         self._new_names: set[tuple[int, str]] = set()
         self._nodes = 0
-        self._characters = 0
         self._depth = 0
         self._clean = judge.texts.clean
         self._clean_lines = judge.lines.clean
@@ -78,12 +71,11 @@ class Walk:
             if name in out:
                 out[name] = out.pop(name)
         self._structured(((None, out),), self._schema)
-        self._redact(self._texts, source=False)
-        self._redact(self._lines, source=True)
+        self._new.redact(self._judge, self._edits)
         for first, path in self._repeats:
             if (change := self._edits.found(first)) is not None:
                 self._edits.graft(path, change)
-        meta = clean_meta(known, self._judge.name, MAX_DEPTH, MAX_ITEMS)
+        meta = clean_meta(known, self._judge, MAX_DEPTH, MAX_ITEMS)
         out = self._edits.apply(out, meta)
         if (self._edits.remarked and self._with_meta) or known is not None:
             out["_meta"] = meta
@@ -91,33 +83,12 @@ class Walk:
             self._judge.parts.remember(self._new_parts, self._edits)
         return out
 
-    def _redact(self, places: Places, *, source: bool) -> None:
-        texts = {number: same[0][2] for number, same in places.items()}
-        for number in self._beyond_limit(texts):
-            del texts[number]
-            for path, key, _ in places[number]:
-                self._edits.hide(path, key, "!limit", rules.CUT)
-        for number, result in self._judge.judge(texts, source=source).items() if texts else ():
-            for path, key, text in places[number]:
-                # The four parts of a version are no address.
-                if not (key in schemas.VERSION_NAMES and _VERSION.fullmatch(text)):
-                    self._edits.hide_parts(path, key, result.text, result.remarks, len(text))
-
-    def _beyond_limit(self, texts: dict[int, str]) -> list[int]:
-        """Return those of many new texts that are too many to be read in time."""
-        self._characters += sum(map(len, texts.values()))
-        beyond = []
-        for number in reversed(texts):
-            if self._characters <= MAX_CHARACTERS:
-                break
-            beyond.append(number)
-            self._characters -= len(texts[number])
-        return beyond
-
     def _structured(self, rows: Iterable[tuple[Path, Mapping[Any, Any]]], fields: dict[str, Schema]) -> None:
         """Go through mappings at their paths, all with the same known `fields`; any other field is text."""
         plain, clean, lines = self._plain, self._clean, self._clean_lines
         field_of, texts = fields.get, self._texts
+        # Of the last mapping that was known to be clean: the next row often has an equal one.
+        last: Any = None
         for path, row in rows:
             for name, item in row.items():
                 field = field_of(name)
@@ -137,8 +108,8 @@ class Walk:
                             texts[number].append((path, name, item))
                         continue
                     if kind is dict or kind is list:
-                        if item:
-                            self._part(item, TEXT, (path, name))
+                        if item and item != last and self._part(item, TEXT, (path, name)):
+                            last = item
                         continue
                     field = TEXT
                 elif kind is dict:
@@ -216,8 +187,8 @@ class Walk:
                 continue
             self._value(index, item, each, path)
 
-    def _part(self, value: dict[Any, Any] | list[Any], schema: Schema, path: tuple[Any, Any]) -> None:
-        """Go through what a schema says nothing more about: at once, if the same was seen before.
+    def _part(self, value: dict[Any, Any] | list[Any], schema: Schema, path: tuple[Any, Any]) -> bool:
+        """Go through what a schema says nothing more about: at once, if the same was seen before and is clean (True).
 
         To `marshal` a part and look up its hash takes a fifth of the time of going through it. What is there many
         times is written only once, so that a knot of lists stays small. It is never read back.
@@ -226,9 +197,9 @@ class Walk:
             number = hash(marshal.dumps(value)) ^ id(schema)
         except ValueError:  # what can't be written is not known again
             self._container(value, schema, path)
-            return
+            return False
         if number in self._clean_parts:
-            return
+            return True
         if (change := self._changed_parts.get(number)) is not None:
             self._edits.graft(path, change)
         elif number in self._new_parts and self._nodes <= MAX_NODES:
@@ -237,6 +208,7 @@ class Walk:
             if len(value) <= MAX_ITEMS:
                 self._new_parts[number] = path
             self._container(value, schema, path)
+        return False
 
     def _container(self, value: Any, schema: Schema, path: tuple[Any, Any]) -> None:
         """Go through a mapping or a list at `path`."""

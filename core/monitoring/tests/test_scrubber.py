@@ -157,6 +157,27 @@ def test_nothing_that_came_in_is_changed(scrubber):
         assert payload == before
 
 
+def test_the_sdks_own_remarks_are_kept_each_time_and_ours_are_added_to_a_copy():
+    scrubber = Scrubber()
+    payload = {"extra": {"password": "x", "a": "cut"}, "_meta": {"extra": {"a": {"": {"len": 99}}}}}
+    before = copy.deepcopy(payload)
+    ours = {"password": {"": {"rem": [["name", "s"]]}}}
+    for _ in range(4):
+        assert scrubber.scrub(payload)["_meta"] == {"extra": {"a": {"": {"len": 99}}, **ours}}
+        assert payload == before
+    odd = {"extra": {}, "_meta": {"a@b.example": {"": {"val": "s3cr-et"}}}}
+    assert [dumped(scrubber.scrub(odd)).count("s3cr-et") for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_secret_between_equal_rows_goes(scrubber):
+    plain, secret = {"rows": 1, "host": "db"}, {"rows": 1, "mail": "jo.doe@example.com"}
+    spans = [{"op": "db", "data": dict(data)} for data in (plain, plain, secret, secret, plain, secret)]
+    for _ in range(4):  # from the third on, the parts are known
+        after = scrubber.scrub({"type": "transaction", "spans": spans}, "transaction")
+        assert "jo.doe" not in dumped(after)
+        assert [span["data"] == plain for span in after["spans"]] == [True, True, False, False, True, False]
+
+
 def test_what_was_seen_before_is_redacted_all_the_same():
     scrubber = Scrubber()
     rows = [{"id": 1, "email": "jo.doe@example.com", "password": "x", "argv": ["run", "--token", "x"]}]
