@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import math
 import unicodedata
+from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from accounts.client_address import client_address
 logger = logging.getLogger("stormcloud.throttling")
 
 
-class _HashedThrottle(SimpleRateThrottle):
+class _HashedThrottle(SimpleRateThrottle, ABC):
     """Counts for all processes in the shared cache or, while that does not answer, each process for itself."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
@@ -31,9 +32,9 @@ class _HashedThrottle(SimpleRateThrottle):
             self.cache = caches["process"]
             return super().allow_request(request, view)
 
+    @abstractmethod
     def who(self, request: Request) -> str | None:
         """What is counted; None counts nothing."""
-        raise NotImplementedError
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         who = self.who(request)
