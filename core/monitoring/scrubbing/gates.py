@@ -20,6 +20,7 @@ from core.monitoring.scrubbing.decoded import ESCAPE_SIGNS, decoded
 from core.monitoring.scrubbing.forms import CELL_ENDS, COLUMN_ENDS, ELEMENT
 from core.monitoring.scrubbing.names import Names, Verdict, segments
 from core.monitoring.scrubbing.said import said_values
+from core.monitoring.scrubbing.shapes import DIGITS_AS_ZEROS, Shapes
 from core.monitoring.scrubbing.text import LIMIT
 from core.monitoring.scrubbing.tokens import SHORTEST_TOKEN, blank_escapes, looks_random, wide_tokens
 
@@ -104,7 +105,6 @@ def _only(signs: str) -> bytes:
     return bytes(code if chr(code) in signs else ord(" ") for code in range(256))
 
 
-_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LETTERS, _WORDS, _WIDE_WORDS = _only(string.ascii_letters), _only(_WORD_SIGNS), _only(_WORD_SIGNS + "+/=")
 _REST = re.compile(r"[A-Za-z0-9_-]{0,200}", re.ASCII)
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -117,6 +117,7 @@ _LONGEST_PHRASE = 60
 _APART = (CELL_ENDS, COLUMN_ENDS, ELEMENT, NEXT_LINE)
 # Each word found is a search of the whole batch. With more of them, to read every text is cheaper.
 _MOST_SEARCHED = 100
+_MANY = 100
 _SCHEMES = frozenset({"bearer", "basic", "token", "digest"})
 _SHORTEST_IBAN = 15
 # What keys begin with, up to the first sign that ends a word: the whole beginning, or a word of its own.
@@ -180,9 +181,34 @@ class Gates:
         # Any spelling of a root's separators contains its longest part.
         longest = (max(re.split(r"[/\\]", root), key=len) for root in roots)
         self._needles = {**_NEEDLES, **dict.fromkeys(longest, ("path",))}
+        words = (needle for needle, _ in _NEEDLES_OF_WORDS.values())
+        self._shapes = Shapes([*self._needles, *words, *_HEAD_OF])
 
     def needs(self, texts: list[str]) -> Needs:
         """Return for the index of each text that a finder may change the names of these finders."""
+        # A host's own patterns may look for any digit, and so many new texts are a process's first.
+        if self._patterns or len(texts) > _MANY:
+            return self._search(texts)
+        quiet, first = self._shapes.quiet, dict[int, int]()
+        read, like = [], dict[int, int]()
+        for index, shape in enumerate(self._shapes.of(texts)):
+            if shape is None:
+                read.append(index)
+            elif shape not in quiet:
+                if first.setdefault(shape, index) == index:
+                    read.append(index)
+                else:
+                    like[index] = first[shape]
+        needs = self._search_some(texts, read) if read else {}
+        self._shapes.remember_quiet({shape for shape, index in first.items() if index not in needs})
+        again = [index for index, other in like.items() if other in needs]
+        return {**needs, **self._search_some(texts, again)} if again else needs
+
+    def _search_some(self, texts: list[str], indexes: list[int]) -> Needs:
+        found = self._search([texts[index] for index in indexes])
+        return {indexes[at]: finders for at, finders in found.items()}
+
+    def _search(self, texts: list[str]) -> Needs:
         long = [index for index, text in enumerate(texts) if len(text) > LIMIT]
         short = ["" if len(text) > LIMIT else text for text in texts] if long else texts
         read = dict(_read(short))
@@ -191,7 +217,7 @@ class Gates:
         for needle, finders in self._needles.items():
             batch.search(needle, finders, text)
         if text.isascii():
-            zeros = text.encode("ascii").translate(_ZEROS).decode("ascii")
+            zeros = text.encode("ascii").translate(DIGITS_AS_ZEROS).decode("ascii")
         else:
             zeros = _DIGIT.sub("0", text)
             for word in self._names.foreign:

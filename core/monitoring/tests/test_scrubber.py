@@ -6,11 +6,14 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import sys
 
 import pytest
 
 from core.monitoring.scrubber import Scrubber, pattern_problems, skeleton
+from core.monitoring.scrubbing.gates import Gates
 from core.monitoring.scrubbing.memory import Judged, Memory
+from core.monitoring.scrubbing.shapes import Shapes
 from core.monitoring.tests import corpus
 
 
@@ -355,6 +358,33 @@ def test_the_memory_is_bounded():
     assert len(memory.clean) <= memory.CLEAN
     assert memory._bytes <= memory.CHANGED_BYTES
     assert -1 not in memory.changed
+
+
+def test_a_text_that_differs_from_a_quiet_one_in_digits_alone_is_not_looked_through_again(scrubber):
+    def searches(text: str) -> int:
+        calls = 0
+
+        def count(frame, event, arg):
+            nonlocal calls
+            calls += event == "call" and frame.f_code is Gates._search.__code__
+
+        sys.setprofile(count)
+        try:
+            assert scrubber.text(text) == text
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert searches("stored part 34 of 50 in 4.857 s") == 1
+    assert searches("stored part 17 of 61 in 0.002 s") == 0
+    assert searches("stored part 1 of 61 in 0.002 s") == 1
+
+
+def test_the_memory_of_shapes_is_bounded():
+    shapes = Shapes([])
+    for number in range(0, 3 * shapes.MOST, 100):
+        shapes.remember_quiet(set(range(number, number + 100)))
+        assert len(shapes.quiet) <= shapes.MOST
 
 
 def test_the_memory_of_parts_is_bounded_and_takes_in_only_what_comes_again():

@@ -25,7 +25,19 @@ PIECES = st.sampled_from(
     [text for text, _ in corpus.SECRETS.values()]
     + list(corpus.HARMLESS)
     + list(" =:&;,'\"\\[]{}()<>@%\n-./")
-    + ["password", "token", "key", "a1b2c3d4", " from ", " to ", "</key><string>", "name,password\nx,y\n", "unzip -P ", "one time code", "пароль"]
+    + [
+        "password",
+        "token",
+        "key",
+        "a1b2c3d4",
+        " from ",
+        " to ",
+        "</key><string>",
+        "name,password\nx,y\n",
+        "unzip -P ",
+        "one time code",
+        "пароль",
+    ]
 )
 NOISE = st.text(max_size=12) | PIECES
 TEXT = st.lists(NOISE, max_size=5).map("".join)
