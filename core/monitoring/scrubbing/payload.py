@@ -52,7 +52,7 @@ _EXCEPTION: Final[list[Any]] = [
     {**_fields("type module thread_id"), "mechanism": _MECHANISM, "stacktrace": _STACK, "raw_stacktrace": _STACK}
 ]
 _THREADS: Final[list[Any]] = [{**_fields("id current crashed main"), "stacktrace": _STACK}]
-_BREADCRUMBS: Final[list[Any]] = [_fields("type level timestamp")]
+_BREADCRUMBS: Final[list[Any]] = [{**_fields("type level timestamp"), **_fields("category message data", TEXT)}]
 _TRACE: Final[dict[str, Schema]] = _fields(
     "trace_id span_id parent_span_id op origin status type sampled client_sample_rate exclusive_time"
 )
@@ -65,10 +65,13 @@ _CONTEXTS: Final[dict[str, Schema]] = {
     },
     "profile": _fields("profile_id profiler_id"),
 }
-_SPAN: Final[dict[str, Schema]] = _fields(
-    "trace_id span_id parent_span_id segment_id is_segment op origin status timestamp start_timestamp end_timestamp"
-    " same_process_as_parent exclusive_time hash platform profile_id"
-)
+_SPAN: Final[dict[str, Schema]] = {
+    **_fields(
+        "trace_id span_id parent_span_id segment_id is_segment op origin status timestamp start_timestamp end_timestamp"
+        " same_process_as_parent exclusive_time hash platform profile_id"
+    ),
+    **_fields("description data", TEXT),
+}
 _COMMON: Final[dict[str, Schema]] = {
     **_fields("event_id timestamp start_timestamp level platform type release dist environment received version"),
     **_fields("modules measurements transaction_info", TREE),

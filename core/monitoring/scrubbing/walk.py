@@ -99,8 +99,8 @@ class Walk:
                             continue
                     elif kind in _SCALARS:
                         continue
-                elif field is None:
-                    if hash(name) not in plain or type(name) is not str:
+                elif field is None or field is TEXT:
+                    if field is None and (hash(name) not in plain or type(name) is not str):
                         self._under(name, item, path, row)
                         continue
                     if kind is str:
@@ -151,8 +151,10 @@ class Walk:
 
     def _uniform(self, value: Mapping[Any, Any], schema: Schema, path: Path) -> None:
         """Go through a mapping whose values are all structure (`TREE`) or all go (`VALUES`), whatever their names."""
+        plain = self._plain
         for name, item in value.items():
-            if schema is TREE and type(item) in _SCALARS and type(name) is str and PLAIN_NAME.fullmatch(name):
+            is_plain = type(name) is str and (hash(name) in plain or PLAIN_NAME.fullmatch(name))
+            if schema is TREE and is_plain and type(item) in _SCALARS:
                 continue
             key, _ = self._name(name, path, value)
             self._value(key, item, schema, path)
