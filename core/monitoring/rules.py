@@ -413,6 +413,8 @@ VALUE_RULES: tuple[Rule, ...] = (
             ("name,password\njane,hunter2\njoe,", f"name,password\njane,{FILTERED}\njoe,"),
             (" id | token \n----+-----\n 1 | abc", f" id | token \n----+-----\n 1 | {FILTERED}"),
             ("unzip -P hunter2 a.zip", f"unzip -P {FILTERED} a.zip"),
+            ("7za x -phunter2 a.7z", f"7za x -p{FILTERED} a.7z"),
+            ("snmpbulkwalk -v2c -c hunter2 host", f"snmpbulkwalk -v2c -c {FILTERED} host"),
             ("['ldapsearch', '-w', 'hunter2', '-x']", f"['ldapsearch', '-w', '{FILTERED}', '-x']"),
             ("ваш пароль: hunter2", f"ваш пароль: {FILTERED}"),
         ),

@@ -19,6 +19,7 @@ from core.monitoring.scrubbing.assignments import BEHIND, NEXT_LINE
 from core.monitoring.scrubbing.decoded import ESCAPE_SIGNS, decoded
 from core.monitoring.scrubbing.forms import CELL_ENDS, COLUMN_ENDS, ELEMENT
 from core.monitoring.scrubbing.names import Names, Verdict, segments
+from core.monitoring.scrubbing.needles import COMMANDS, IN_LOWER_CASE, NEEDLES, NEEDLES_OF_WORDS, WITH_DIGITS_AS_ZEROS
 from core.monitoring.scrubbing.said import said_values
 from core.monitoring.scrubbing.shapes import DIGITS_AS_ZEROS, Shapes
 from core.monitoring.scrubbing.text import LIMIT
@@ -28,70 +29,6 @@ from core.monitoring.scrubbing.tokens import SHORTEST_TOKEN, blank_escapes, look
 Needs = dict[int, set[str] | None]
 
 _BETWEEN = "\n\x00\n"
-_NEEDLES: Final[dict[str, tuple[str, ...]]] = {
-    "@": ("mail", "url"),
-    "%40": ("mail",),
-    "%2540": ("mail",),
-    "\\u0040": ("mail",),
-    "&#64;": ("mail",),
-    " -u": ("command",),
-    "--user": ("command",),
-    "'-u'": ("command",),
-    "$": ("token",),
-    "%24": ("token",),
-    "' -> '": ("upload",),
-    "::": ("ip",),
-    **{inside.literal: ("token",) for inside in vendors.INSIDE},
-}
-# What is only looked for where a word of it is, in any case: which words there are is known anyway.
-_NEEDLES_OF_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "begin": ("-----BEGIN ", "pem"),
-    "password": (" password ", "command"),
-    "key": ("Key (", "database"),
-    "failing": ("Failing row", "database"),
-    "duplicate": ("Duplicate entry", "database"),
-    "values": ("VALUES", "database"),
-    "identified": ("IDENTIFIED", "database"),
-    "line": ("LINE ", "database"),
-    "invalid": ("invalid input", "database"),
-    "value": ("value out of", "database"),
-    "malformed": ("malformed ", "database"),
-    "incorrect": ("Incorrect ", "database"),
-    "parameters": ("[parameters", "database"),
-    "col": ("Col(", "database"),
-    "filename": ("filename", "upload"),
-    "uploaded": ("UploadedFile", "upload"),
-    "errno": ("[Errno", "upload"),
-    "dir": ("<DirEntry", "upload"),
-    "tar": ("<TarInfo", "upload"),
-    "zip": ("<ZipInfo", "upload"),
-    "field": ("<FieldFile", "upload"),
-    "file": ("<File", "upload"),
-    "io": ("<_io.", "upload"),
-    "net": ("net use", "command"),
-    "z": ("7z", "command"),
-    "traversal": ("path traversal", "upload"),
-    "named": ("no item named", "upload"),
-}
-# Commands that take a password without a telling name before it.
-_COMMANDS: Final = frozenset(
-    """
-    docker podman sshpass mongo mongosh mongodump mongorestore mysql mysqldump mysqladmin mariadb rar unrar zip unzip
-    ipmitool sqlcmd bcp openssl ldapsearch ldapmodify ldapadd ldapwhoami ldappasswd snmpwalk snmpget snmpset redis
-    htpasswd smbclient kubectl sqlplus vault
-    """.split()
-)
-_IN_LOWER_CASE: Final = {"b'": ("bytes",), 'b"': ("bytes",), "br'": ("bytes",), 'br"': ("bytes",)}
-_WITH_DIGITS_AS_ZEROS: Final[dict[str, tuple[str, ...]]] = {
-    "00-0000": ("card", "numbers"),
-    "00.0000": ("card", "numbers"),
-    "0 0000": ("card", "iban", "numbers"),
-    "0%00": ("card",),
-    "0_00": ("card",),
-    "+0": ("card", "numbers"),
-    "(000)": ("numbers",),
-    "0-0": ("ip",),
-}
 _FOUR_PARTS = re.compile(r"\.0{1,3}\.0{1,3}\.0")
 _SHORTEST_CARD, _LONGEST_CARD = 13, 19
 _RUN_OF_ZEROS = re.compile("0+")
@@ -180,8 +117,8 @@ class Gates:
         self._patterns = patterns
         # Any spelling of a root's separators contains its longest part.
         longest = (max(re.split(r"[/\\]", root), key=len) for root in roots)
-        self._needles = {**_NEEDLES, **dict.fromkeys(longest, ("path",))}
-        words = (needle for needle, _ in _NEEDLES_OF_WORDS.values())
+        self._needles = {**NEEDLES, **dict.fromkeys(longest, ("path",))}
+        words = (needle for needle, _ in NEEDLES_OF_WORDS.values())
         self._shapes = Shapes([*self._needles, *words, *_HEAD_OF])
 
     def needs(self, texts: list[str]) -> Needs:
@@ -224,9 +161,9 @@ class Gates:
                 batch.search(word, ("name",), text.lower())
             text = text.encode("ascii", "replace").decode("ascii")
         lower = text.lower()
-        for needle, finders in _IN_LOWER_CASE.items():
+        for needle, finders in IN_LOWER_CASE.items():
             batch.search(needle, finders, lower)
-        for needle, finders in _WITH_DIGITS_AS_ZEROS.items():
+        for needle, finders in WITH_DIGITS_AS_ZEROS.items():
             batch.search(needle, finders, zeros)
         for pattern, where in ((_FOUR_PARTS, zeros), (_HEX_GROUPS, text)):
             for found in pattern.finditer(where):
@@ -239,10 +176,10 @@ class Gates:
         tokens = {word for word in wide if len(word) >= SHORTEST_TOKEN and any(wide_tokens(word))}
         batch.search_each(tokens, ("token",), spaced)
         names = _in_lower_case(words)
-        for word in names & _NEEDLES_OF_WORDS.keys():
-            needle, finder = _NEEDLES_OF_WORDS[word]
+        for word in names & NEEDLES_OF_WORDS.keys():
+            needle, finder = NEEDLES_OF_WORDS[word]
             batch.search(needle, (finder,), text)
-        for word in names & _COMMANDS:
+        for word in names & COMMANDS:
             batch.search(word, ("command",), text)
         self._find_names(batch, names, lower if spaced is text else spaced.lower())
         for own in self._patterns:
