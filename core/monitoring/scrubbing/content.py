@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
 
 from core.monitoring import rules
+from core.monitoring.scrubbing.convert import bare
+from core.monitoring.scrubbing.needles import COMMANDS
 from core.monitoring.scrubbing.spans import Finder, Span
 
 _BYTES = re.compile(
@@ -53,6 +58,7 @@ _COMMAND = re.compile(
     + rf"\bvault login{_GAP}(?=[^-\s])|\blogin\s{{1,8}}\S{{1,200}}\s{{1,8}}password\s{{1,4}})"
     + r"['\"]?(?P<password>[^\s'\"]{1,200})"
 )
+_PROGRAMS = COMMANDS | {"curl", "redis-cli", "7z", "7za", "7zr"}
 _UPLOAD = re.compile(
     r"filename\*=[\w-]{1,20}\\{0,4}'[\w-]{0,12}\\{0,4}'(?P<extended>[^\"'\r\n;\\]{1,500})"  # RFC 8187
     r"|filename\*?=(?!None\b|%[rsd]|['\"]?\{)(?P<q>\\?[\"']?)(?P<name>[^\"'\r\n;\\]{1,500})"
@@ -79,6 +85,15 @@ def database(text: str) -> Iterator[Span]:
 def command(text: str) -> Iterator[Span]:
     for found in _COMMAND.finditer(text):
         yield Span(*found.span(found.lastgroup or "password"), rules.FILTERED, "name")
+
+
+def secret_arguments(arguments: list[Any]) -> set[int]:
+    """Return which items of a list are passwords that only their command tells: {1} for `["mysql", "-phunter2"]`."""
+    if not isinstance(arguments[0], str) or bare(arguments[0]).rpartition("/")[2] not in _PROGRAMS:
+        return set()
+    texts = [bare(each) if isinstance(each, str) else "" for each in arguments]
+    starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    return {bisect_right(starts, span.start) - 1 for span in command(" ".join(texts))}
 
 
 def upload(text: str) -> Iterator[Span]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.monitoring import rules
 from core.monitoring.scrubbing import payload as schemas
+from core.monitoring.scrubbing.content import secret_arguments
 from core.monitoring.scrubbing.convert import as_container, as_plain, as_text, bare, becomes_text, is_flag
 from core.monitoring.scrubbing.digits import is_card, is_written_card
 from core.monitoring.scrubbing.edits import Edits, Path
@@ -172,10 +173,10 @@ class Walk:
         ):
             self._structured([((path, index), item) for index, item in enumerate(items)], each)
             return
-        hidden = -1
+        hidden = secret_arguments(items) if each is TEXT and items else set()
         for index, item in enumerate(items):
             kind = type(item)
-            if index == hidden:
+            if index in hidden:
                 self._edits.hide(path, index, "name", rules.FILTERED)
                 continue
             if kind is str:
@@ -183,7 +184,7 @@ class Walk:
                     continue
                 # A flag is never remembered as clean, so every flag comes by here. What follows it is its value.
                 if is_flag(item) and each is not SOURCE and self._judge.is_option(item, items[index + 1 : index + 2]):
-                    hidden = index + 1
+                    hidden.add(index + 1)
             elif kind is dict and each is FRAME:
                 self._part(item, FRAME, (path, index))
                 continue

@@ -239,6 +239,15 @@ def test_the_value_of_a_name_in_a_list_goes_whatever_its_type_and_once_is_enough
         {"_meta": {"extra": {"": {"rem": [["password=s3cr-et", "s", 1, 2]]}}}},
         {"_meta": {"extra": {"": {"rem": [["!limit", "s", "s3cr-et"]]}}}},
         {"breadcrumbs": {"values": [{"category": "password=s3cr-et"}]}},
+        {"extra": {"sys.argv": ["mysql", "-u", "root", "-ps3cr-et", "shop"]}},
+        {
+            "exception": {
+                "values": [
+                    {"stacktrace": {"frames": [{"vars": {"command": ["'/usr/bin/unzip'", "'-P'", "'s3cr-et'", "7"]}}]}}
+                ]
+            }
+        },
+        {"extra": {"command": ["curl", "--user", "jane:s3cr-et", 5, None]}},
         {"exception": {"values": [{"mechanism": {"help_link": "https://x/?password=s3cr-et"}}]}},
         {
             "exception": {
