@@ -41,7 +41,7 @@ _CODE = re.compile(
 # password=SecretStr("x")
 _WRAPPED = re.compile(r"(?:new )?[A-Za-z_][\w.]{0,60}\(\s?[bru]?(?P<quote>['\"])(?P<value>[^'\"\n]{1,400})(?P=quote)")
 _ARGUMENT = re.compile(r".{0,2}[ (]key=[A-Za-z_][\w.]*[,)]")
-_SHORTESTQUOTED = 3
+_SHORTEST_QUOTED = 3
 # The next line of a list in YAML: - name: DB_PASSWORD, value: x
 NEXT_LINE = re.compile(r"[ \t]{0,8}(?:\r?\n|\\n)[ \t]{0,40}value:[ \t]{0,8}")
 # A parser's token is none: unexpected token 'export'
@@ -142,7 +142,7 @@ def _value(text: str, name: str, start: int, end: int, source: bool) -> tuple[in
     is_parser = not sep.strip() and (
         name.lower() == "pass" or _PARSER.search(text[max(0, start - _LONGEST_BEGUN) : start])
     )
-    return None if found and (is_parser or (not sep.strip() and found[1] - found[0] < _SHORTESTQUOTED)) else found
+    return None if found and (is_parser or (not sep.strip() and found[1] - found[0] < _SHORTEST_QUOTED)) else found
 
 
 def _in_pair(text: str, start: int, at: int) -> bool:

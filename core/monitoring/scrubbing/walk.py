@@ -269,6 +269,9 @@ class Walk:
         elif kind is float:
             if not math.isfinite(item):
                 self._edits.convert(path, key, str(item))
+            # Is equal to the card number, and so is the row that it stands in.
+            elif abs(item) >= _HARMLESS and item.is_integer() and is_card(str(int(item))):
+                self._edits.hide(path, key, "card", rules.CARD)
         elif isinstance(item, bytes | bytearray | memoryview):
             self._edits.hide(path, key, "bytes", rules.BYTES)
         elif isinstance(item, Mapping | tuple | set | frozenset | list):

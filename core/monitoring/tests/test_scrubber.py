@@ -132,7 +132,12 @@ def test_a_value_goes_whatever_its_type_is(scrubber):
 
 def test_a_card_is_marked_as_a_card_under_any_name_and_as_a_number(scrubber):
     card = "XXXX-XXXX-XXXX-XXXX"
-    extra = {"card_number": "4532-1234-5678-9010", "n": 4111111111111111, "x": "4111 1111 1111 1111"}
+    extra = {
+        "card_number": "4532-1234-5678-9010",
+        "n": 4111111111111111,
+        "f": 4111111111111111.0,
+        "x": "4111 1111 1111 1111",
+    }
     assert scrubber.scrub({"extra": extra})["extra"] == dict.fromkeys(extra, card)
 
 
