@@ -20,7 +20,7 @@ class Change:
     a mapping that change, each with what it becomes.
     """
 
-    __slots__ = ("below", "names", "remark", "value")
+    __slots__ = ("below", "names", "remark", "remarks", "value")
 
     def __init__(self, value: Any = _KEPT, remark: dict[str, Any] | None = None) -> None:
         """Take the new value and the reason for it."""
@@ -28,13 +28,15 @@ class Change:
         self.remark = remark
         self.names: dict[Any, str] = {}
         self.below: dict[Any, Change] = {}
+        # Of all that is below, once they were asked for: a change to a known part is made many times.
+        self.remarks: dict[str, Any] | None = None
 
     def size(self) -> float:
         """Return about how many bytes it takes; infinity if it holds what came in: a name or a converted value."""
         if self.names or (self.value is not _KEPT and self.remark is None):
             return float("inf")
         # An object and its dictionaries, a remark with its lists, a character up to four.
-        own = 300 if self.value is _KEPT else 700 + 4 * len(self.value)
+        own = 500 if self.value is _KEPT else 1_000 + 4 * len(self.value)
         return own + sum(below.size() + 100 for below in self.below.values())
 
 
@@ -71,20 +73,19 @@ class Edits:
         """Drop the value at `key`."""
         self._at(path).below[key] = Change(_GONE)
 
-    def graft(self, path: tuple[Any, Any], change: Change) -> None:
-        """Make at `path` the change that was found for an equal value. The change must not grow any more."""
+    def graft(self, path: Path, changes: dict[Any, Change]) -> None:
+        """Make below `path` the changes that were found for equal values. They must not grow any more."""
         self.remarked = True
-        self._at(path[0]).below[path[1]] = change
+        self._at(path).below.update(changes)
 
     def found(self, path: Path) -> Change | None:
         """Return what was found below `path`, which must be the very path that was given with it."""
         known = self._changes.get(id(path))
         return known[1] if known else None
 
-    def apply(self, root: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
-        """Return a copy of `root` with the changes made, and add the remarks to `meta`."""
-        copy: dict[str, Any] = _changed(root, self._root, meta)
-        return copy
+    def apply(self, root: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a copy of `root` with the changes made, and one of `meta` with their remarks."""
+        return _changed(root, self._root), _remarks(self._root, meta)
 
     def _at(self, path: Path) -> Change:
         """Return the change to the container at `path`."""
@@ -101,28 +102,36 @@ class Edits:
         return known[1]
 
 
-def _changed(container: Any, change: Change, meta: dict[str, Any]) -> Any:
+def _changed(container: Any, change: Change) -> Any:
     copy = container.copy()
     if change.names:
         for key, name in change.names.items():
             copy[name] = copy.pop(key)
     for key, each in change.below.items():
-        name = key if type(key) is str else str(key)
         if each.value is _KEPT:
-            known = meta[name] = meta.get(name) or {}
-            copy[key] = _changed(copy[key], each, known)
-        elif each.remark is not None:
-            copy[key] = each.value
-            rem = each.remark
-            if name in meta:
-                # What was known below a replaced value would tell the names of its keys.
-                known = meta[name].get("", {})
-                rem = {**rem, **known, "rem": [*known.get("rem", ()), *rem["rem"]]}
-            meta[name] = {"": rem}
+            copy[key] = _changed(copy[key], each)
         elif each.value is _GONE:
             del copy[key]
+        elif each.below or each.names:
+            copy[key] = _changed(each.value, each)
         else:
             copy[key] = each.value
-            if each.below or each.names:
-                copy[key] = _changed(each.value, each, meta.setdefault(name, {}))
     return copy
+
+
+def _remarks(change: Change, known: dict[str, Any]) -> dict[str, Any]:
+    meta = known.copy()
+    for key, each in change.below.items():
+        name = key if type(key) is str else str(key)
+        before = known.get(name)
+        if each.remark is not None:
+            # What was known below a replaced value would tell the names of its keys.
+            own = before.get("", {}) if before else {}
+            meta[name] = {"": {**each.remark, **own, "rem": [*own.get("rem", ()), *each.remark["rem"]]}}
+        elif before:
+            meta[name] = _remarks(each, before)
+        elif each.below:
+            if each.remarks is None:
+                each.remarks = _remarks(each, {})
+            meta[name] = each.remarks
+    return meta

@@ -137,7 +137,8 @@ class Gates:
                 else:
                     like[index] = first[shape]
         needs = self._search_some(texts, read) if read else {}
-        self._shapes.remember_quiet({shape for shape, index in first.items() if index not in needs})
+        if fresh := {shape: texts[index] for shape, index in first.items() if index not in needs}:
+            self._shapes.remember_quiet(fresh)
         again = [index for index, other in like.items() if other in needs]
         return {**needs, **self._search_some(texts, again)} if again else needs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from itertools import compress
@@ -45,19 +44,15 @@ _REMEMBERED = 20_000
 _LETTERS = re.compile(r"[a-z]+")
 
 
-def _cover(phrases: Iterable[tuple[str, ...]]) -> set[str]:
-    """Return few words of which each phrase has one: `key` stands for all fifty kinds of keys."""
-    left, words = set(phrases), set[str]()
-    while left:
-        counts = Counter(word for phrase in left for word in set(phrase) if word.isascii() and len(word) > 1)
-        if not counts:
-            # Names of single or of no ASCII letters.
-            return words.union(*left)
-        # Long words are rare in texts, and each occurrence has to be looked at.
-        word = max(counts, key=lambda each: (counts[each] * len(each), each))
-        words.add(word)
-        left = {phrase for phrase in left if word not in phrase}
-    return words
+def _by_longest_word(phrases: Iterable[tuple[str, ...]]) -> dict[str, list[frozenset[str]]]:
+    """Return for the longest word of each phrase the others, of which all have to be there, too."""
+    found: dict[str, list[frozenset[str]]] = {}
+    for phrase in phrases:
+        words = {word for word in phrase if word.isascii()}
+        longest = max(sorted(words), key=len, default=None)
+        if longest is not None:
+            found.setdefault(longest, []).append(frozenset(words - {longest}))
+    return found
 
 
 def segments(name: str) -> tuple[str, ...]:
@@ -79,7 +74,7 @@ class Names:
         self.added = added
         self._last_words = {phrase[-1] for phrase in rules.SENSITIVE_PHRASES | added if len(phrase) > 1}
         alone = {tuple(name.split("_")) for name in rules.SENSITIVE_ALONE}
-        self._words = rules.SENSITIVE_WORDS | _cover(rules.SENSITIVE_PHRASES | added | alone)
+        self._others = _by_longest_word(rules.SENSITIVE_PHRASES | added | alone)
         # Are in no word of ASCII letters, as which texts are looked through.
         self.foreign = {
             word for word in rules.SENSITIVE_WORDS.union(*rules.SENSITIVE_PHRASES, *added) if not word.isascii()
@@ -101,7 +96,8 @@ class Names:
     def telling(self, words: set[str]) -> set[str]:
         """Return what some lower-case `words` have without which no name is sensitive: few words and endings."""
         endings = filter(None, map(_ENDING.search, compress(words, map(_ENDS.__contains__, map(_LAST_TWO, words)))))
-        return (words & self._words).union(ending[0] for ending in endings)
+        whole = (word for word in words & self._others.keys() if any(map(words.issuperset, self._others[word])))
+        return (words & rules.SENSITIVE_WORDS).union(whole, (ending[0] for ending in endings))
 
     def begins(self, text: str, start: int, end: int) -> int:
         """Say where the name whose last word is `text[start:end]` begins: at `one` in `your one time code: 7`."""

@@ -29,8 +29,9 @@ class NewTexts:
 
     def redact(self, judge: Judge, edits: Edits) -> None:
         """Judge the texts and note what is to change."""
-        self._judge(self.texts, judge, edits, source=False)
-        self._judge(self.lines, judge, edits, source=True)
+        for places, source in ((self.texts, False), (self.lines, True)):
+            if places:
+                self._judge(places, judge, edits, source=source)
 
     def _judge(self, places: Places, judge: Judge, edits: Edits, *, source: bool) -> None:
         texts = {number: same[0][2] for number, same in places.items()}
@@ -38,7 +39,7 @@ class NewTexts:
             del texts[number]
             for path, key, _ in places[number]:
                 edits.hide(path, key, "!limit", rules.CUT)
-        for number, result in judge.judge(texts, source=source).items() if texts else ():
+        for number, result in judge.judge(texts, source=source).items():
             for path, key, text in places[number]:
                 # The four parts of a version are no address.
                 if not (key in VERSION_NAMES and _VERSION.fullmatch(text)):

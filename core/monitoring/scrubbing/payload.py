@@ -56,7 +56,9 @@ _BREADCRUMBS: Final[list[Any]] = [{**_fields("type level timestamp"), **_fields(
 _TRACE: Final[dict[str, Schema]] = _fields(
     "trace_id span_id parent_span_id op origin status type sampled client_sample_rate exclusive_time"
 )
-_TRACE["dynamic_sampling_context"] = TREE
+_TRACE["dynamic_sampling_context"] = _fields(
+    "trace_id public_key sample_rate sample_rand sampled release environment transaction org_id replay_id"
+)
 _CONTEXTS: Final[dict[str, Schema]] = {
     "trace": _TRACE,
     **{

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 import math
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import count, islice, repeat
 from typing import Any
 
 from core.monitoring import rules
@@ -17,7 +17,7 @@ from core.monitoring.scrubbing import payload as schemas
 from core.monitoring.scrubbing.content import secret_arguments
 from core.monitoring.scrubbing.convert import as_container, as_plain, as_text, bare, becomes_text, is_flag
 from core.monitoring.scrubbing.digits import is_card, is_written_card
-from core.monitoring.scrubbing.edits import Edits, Path
+from core.monitoring.scrubbing.edits import Change, Edits, Path
 from core.monitoring.scrubbing.judge import Judge
 from core.monitoring.scrubbing.meta import clean_meta
 from core.monitoring.scrubbing.names import PLAIN_NAME, Verdict, is_description
@@ -75,9 +75,8 @@ class Walk:
         self._new.redact(self._judge, self._edits)
         for first, path in self._repeats:
             if (change := self._edits.found(first)) is not None:
-                self._edits.graft(path, change)
-        meta = clean_meta(known, self._judge, MAX_DEPTH, MAX_ITEMS)
-        out = self._edits.apply(out, meta)
+                self._edits.graft(path[0], {path[1]: change})
+        out, meta = self._edits.apply(out, clean_meta(known, self._judge, MAX_DEPTH, MAX_ITEMS))
         if (self._edits.remarked and self._with_meta) or known is not None:
             out["_meta"] = meta
         if self._new_parts and self._nodes <= MAX_NODES:
@@ -109,17 +108,21 @@ class Walk:
                             texts[number].append((path, name, item))
                         continue
                     if kind is dict or kind is list:
-                        if item and item != last and self._part(item, TEXT, (path, name)):
+                        if item and item != last and self._parts(((name, item),), TEXT, path):
                             last = item
                         continue
                     field = TEXT
                 elif kind is dict:
                     if field is TREE or name in schemas.STATIC:
-                        self._part(item, field, (path, name))
+                        self._parts(((name, item),), field, path)
                         continue
                     if type(field) is dict and len(item) <= MAX_ITEMS:
                         self._structured((((path, name), item),), field)
                         continue
+                elif field is SOURCE and kind is str:
+                    if (number := hash(item)) not in lines:
+                        self._lines[number].append((path, name, item))
+                    continue
                 elif field is SOURCE and kind is list and len(item) <= MAX_ITEMS and {str} >= set(map(type, item)):
                     if not lines.issuperset(map(hash, item)):
                         below = path, name
@@ -166,12 +169,16 @@ class Walk:
         clean = self._clean if each is TEXT else _NOTHING
         if each is TEXT and len(items) == 2 and self._header(items[0], items[1], path):
             return
+        if each is FRAME and _ONLY_DICT.issuperset(map(type, items)):
+            self._parts(enumerate(items), FRAME, path)
+            return
         if (
             type(each) is dict
             and _ONLY_DICT.issuperset(map(type, items))
             and max(map(len, items), default=0) <= MAX_ITEMS
         ):
-            self._structured([((path, index), item) for index, item in enumerate(items)], each)
+            paths = zip(repeat(path), count(), strict=False)  # never ends
+            self._structured(zip(paths, items, strict=False), each)
             return
         hidden = secret_arguments(items) if each is TEXT and items else set()
         for index, item in enumerate(items):
@@ -185,33 +192,39 @@ class Walk:
                 # A flag is never remembered as clean, so every flag comes by here. What follows it is its value.
                 if is_flag(item) and each is not SOURCE and self._judge.is_option(item, items[index + 1 : index + 2]):
                     hidden.add(index + 1)
-            elif kind is dict and each is FRAME:
-                self._part(item, FRAME, (path, index))
-                continue
             self._value(index, item, each, path)
 
-    def _part(self, value: dict[Any, Any] | list[Any], schema: Schema, path: tuple[Any, Any]) -> bool:
-        """Go through what a schema says nothing more about: at once, if the same was seen before and is clean (True).
+    def _parts(self, parts: Iterable[tuple[Any, Any]], schema: Schema, path: Path) -> bool:
+        """Go through dicts and lists of which a schema says nothing more; say whether all are known to be clean.
 
         To `marshal` a part and look up its hash takes a fifth of the time of going through it. What is there many
         times is written only once, so that a knot of lists stays small. It is never read back.
         """
-        try:
-            number = hash(marshal.dumps(value)) ^ id(schema)
-        except ValueError:  # what can't be written is not known again
-            self._container(value, schema, path)
-            return False
-        if number in self._clean_parts:
-            return True
-        if (change := self._changed_parts.get(number)) is not None:
-            self._edits.graft(path, change)
-        elif number in self._new_parts and self._nodes <= MAX_NODES:
-            self._repeats.append((self._new_parts[number], path))
-        else:
-            if len(value) <= MAX_ITEMS:
-                self._new_parts[number] = path
-            self._container(value, schema, path)
-        return False
+        write, clean, changed, salt = marshal.dumps, self._clean_parts, self._changed_parts, id(schema)
+        grafts: dict[Any, Change] = {}
+        is_clean = True
+        for key, value in parts:
+            try:
+                number = hash(write(value)) ^ salt
+            except ValueError:  # what can't be written is not known again
+                self._container(value, schema, (path, key))
+                is_clean = False
+                continue
+            if number in clean:
+                continue
+            is_clean = False
+            if number in changed:
+                grafts[key] = changed[number]
+            elif number in self._new_parts and self._nodes <= MAX_NODES:
+                self._repeats.append((self._new_parts[number], (path, key)))
+            else:
+                at = path, key
+                if len(value) <= MAX_ITEMS:
+                    self._new_parts[number] = at
+                self._container(value, schema, at)
+        if grafts:
+            self._edits.graft(path, grafts)
+        return is_clean
 
     def _container(self, value: Any, schema: Schema, path: tuple[Any, Any]) -> None:
         """Go through a mapping or a list at `path`."""
