@@ -11,7 +11,7 @@ import marshal
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, quote_plus
 from uuid import UUID
 
@@ -40,6 +40,8 @@ CODE = frozenset(
 
 # Strings among arguments that are looked for in an event, at most.
 MAX_ARGUMENTS = 200
+
+_CONTAINERS = (dict, list)
 
 # A value that says more than a word or a number would: long enough, and of more than one kind of characters.
 TELLING = re.compile(r"(?![A-Za-z_.]*$)(?![\d.:-]*$)[^\s\[<{(].{4,500}[^\s]")
@@ -158,35 +160,47 @@ def hide_values(event: dict[str, Any], values: Mapping[str, str]) -> dict[str, A
     if not forms:
         return event
     pattern = re.compile("|".join(map(_pattern, forms)))
+    # Where none of these is, none of the others can be.
+    shortest = [form for form in forms if not any(other in form for other in forms if other != form)]
 
     def hide_text(text: str) -> str:
-        for form in forms:
+        for form in shortest:
             if form in text:
                 return pattern.sub(lambda found: marks[found[0]], text)
         return text
 
-    def hide(name: str, node: Any, notes: dict[str, Any]) -> Any:
-        if isinstance(node, str):
-            hidden = hide_text(node)
-            if hidden != node:
-                notes[name] = {"": {"rem": [[RULE, "s"]], "len": len(node)}}
-            return hidden
-        below: dict[str, Any] = {}
-        if isinstance(node, dict | list) and len(node) > 1 and not _occurring(forms, node):
-            return node
-        if isinstance(node, dict):
-            shown = ((hide_text(str(key)), key, value) for key, value in node.items())
-            node = {new: value if key in CODE else hide(new, value, below) for new, key, value in shown}
-        elif isinstance(node, list):
-            node = [hide(str(index), item, below) for index, item in enumerate(node)]
-        if below:
-            notes[name] = below
-        return node
+    def hide(node: dict[Any, Any] | list[Any], notes: dict[str, Any]) -> dict[Any, Any] | list[Any]:
+        is_dict = isinstance(node, dict)
+        changed: dict[Any, Any] = {}
+        names: dict[Any, str] = {}
+        for key, item in node.items() if isinstance(node, dict) else enumerate(node):
+            if is_dict and (name := hide_text(str(key))) != key:
+                names[key] = name
+            if key in CODE:
+                continue
+            if isinstance(item, str):
+                if (text := hide_text(item)) != item:
+                    changed[key] = text
+                    notes[names.get(key, str(key))] = {"": {"rem": [[RULE, "s"]], "len": len(item)}}
+            elif isinstance(item, _CONTAINERS) and item:
+                # Most long lists have none of them, which is seen at the speed of C.
+                if type(item) is list and len(item) > 1 and not _occurring(shortest, item):
+                    continue
+                below: dict[str, Any] = {}
+                if (hidden := hide(item, below)) is not item:
+                    changed[key] = hidden
+                if below:
+                    notes[names.get(key, str(key))] = below
+        if isinstance(node, list):
+            return [changed.get(index, item) for index, item in enumerate(node)] if changed else node
+        if names:
+            return {names.get(key, key): changed.get(key, item) for key, item in node.items()}
+        return {**node, **changed} if changed else node
 
     remarks: dict[str, Any] = {}
-    hidden: dict[str, Any] = hide("event", event, remarks)
+    hidden = cast("dict[str, Any]", hide(event, remarks))
     if remarks:
-        hidden["_meta"] = _merged(hidden.get("_meta"), remarks["event"])
+        hidden["_meta"] = _merged(hidden.get("_meta"), remarks)
     return hidden
 
 
@@ -201,7 +215,8 @@ def _occurring(forms: Iterable[str], node: Any) -> list[str]:
 
 def _merged(known: Any, remarks: dict[str, Any]) -> dict[str, Any]:
     """Return the `_meta` tree `known` with `remarks` in it, as a copy. The SDK's own lengths are the original ones."""
-    known = known if isinstance(known, dict) else {}
+    if not known or not isinstance(known, dict):
+        return remarks
     below = {key: note if key == "" else _merged(known.get(key), note) for key, note in remarks.items()}
     if "" in known and "" in below:
         below[""] = {**below[""], **known[""], "rem": [*known[""].get("rem", []), *below[""]["rem"]]}
