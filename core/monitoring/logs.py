@@ -8,7 +8,8 @@ from typing import Any
 from sentry_sdk.utils import safe_repr
 
 from core.monitoring.current import private_values_here
-from core.monitoring.private_values import hide_values, named_values
+from core.monitoring.hiding import hide_values
+from core.monitoring.private_values import named_values
 from core.monitoring.scrubber import Scrubber
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from core.monitoring import rules
-from core.monitoring.private_values import RULE as REQUEST
-from core.monitoring.private_values import hide_values, named_values
+from core.monitoring.hiding import RULE as REQUEST
+from core.monitoring.hiding import hide_values
+from core.monitoring.private_values import named_values
 from core.monitoring.scrubber import Scrubber, skeleton
 from core.monitoring.scrubbing.names import Verdict
 from core.monitoring.sdk import outgoing

@@ -250,7 +250,8 @@ def outgoing(
     not known (None), or one of our own steps fails, the scrubber's skeleton leaves.
     """
     from core.monitoring.context import drop_content, drop_variables, hide_addresses
-    from core.monitoring.private_values import hide_values, named_values
+    from core.monitoring.hiding import hide_values
+    from core.monitoring.private_values import named_values
     from core.monitoring.sql import hide_query_values
     from core.monitoring.transactions import tell_disconnect
 

@@ -179,6 +179,17 @@ VERSION_NAMES: Final = frozenset(
 )
 
 
+def field_names(schema: Schema) -> set[str]:
+    """Return the names of all fields that a schema has at any depth."""
+    if schema is FRAME:
+        schema = FRAME_FIELDS
+    if isinstance(schema, Field):
+        return set()
+    if isinstance(schema, list):
+        return field_names(schema[0])
+    return set(schema).union(*map(field_names, schema.values()))
+
+
 def frame_fields(frame: Mapping[Any, Any]) -> dict[str, Schema]:
     """Return the schema of a frame, which depends on whose code it is."""
     return _frame_fields(str(frame.get("module")), frame.get("in_app") is False)

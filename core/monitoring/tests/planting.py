@@ -78,6 +78,10 @@ def fail_inside(argument: str, **kwargs: object) -> None:
 
 def plant(request: HttpRequest, path: str) -> HttpResponse:
     list(request.POST.items())
+    # Called as the fields of a frame are, in which the code's own names stay.
+    filename, item = f"opening {path}", {"type": path, "module": [path]}
+    assert filename
+    assert item
     leave_traces()
     fail_inside(written("argument"), **{_name: _secret})
     return HttpResponse()

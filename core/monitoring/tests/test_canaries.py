@@ -140,6 +140,21 @@ def test_a_secret_with_a_shape_leaves_from_nowhere(
     assert_gone("tax return.pdf", receiver)
 
 
+def test_folders_that_are_called_as_an_events_fields_are_leave_the_event_its_form(
+    start: Start, receiver: Receiver, wsgi: Callable[..., None]
+) -> None:
+    start()
+    with planting.planted("quiet", named=False):
+        wsgi("/plant/user/values/request/data/tax return.pdf/", "", b"{}", "application/json", {})
+    sentry_sdk.flush()
+    assert_worth_reading(receiver)
+    error = next(e for e in receiver.items("event") if "exception" in e)
+    assert error["request"]["url"] == "http://testserver/plant/{path}/"
+    assert error["request"]["method"] == "POST"
+    assert error["breadcrumbs"]["values"]
+    assert_gone("tax return.pdf", receiver)
+
+
 @pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_secret_that_only_its_name_gives_away_leaves_from_nowhere(
