@@ -73,8 +73,8 @@ class Visitor:
         self._call("POST", "shares/", {"path": "letters/to-charles.txt"})
 
     def provoke(self, kind: str) -> None:
-        """Make the server fail, with the API key; the server answers 500."""
-        self._call("GET", f"debug/sentry-test/?type={kind}", expect=(500,))
+        """Make the server fail, with the API key and a search for a file; the server answers 500."""
+        self._call("GET", f"debug/sentry-test/?type={kind}&search=to-charles&q=to-charles", expect=(500,))
 
     def _last_mail(self) -> str:
         """Return the text of the newest mail among what the server printed, "" if there is none."""

@@ -278,6 +278,6 @@ MONITORING = {
         "core.management",
         "api.v1.dirs",
     ],
-    # What users call their files, in request bodies and in variables.
-    "sensitive_keys": ["path", "paths", "parts", "parents", "destination", "filename", "batch"],
+    # What users call their files, in request bodies and in variables, and what they look for.
+    "sensitive_keys": ["path", "paths", "parts", "parents", "destination", "filename", "batch", "search", "q"],
 }

@@ -17,7 +17,7 @@ from core.monitoring.scrubbing.names import Names, Verdict, is_description
 from core.monitoring.scrubbing.said import looks_chosen, said_values
 from core.monitoring.scrubbing.spans import Span
 
-_WORD = re.compile(r"(?:[^\W\d]|-)[\w-]+|(?<=%)[0-9][\w-]+")
+_WORD = re.compile(r"(?:[^\W\d]|-)[\w-]*|(?<=%)[0-9][\w-]+")
 # Behind a name: its closing quote or bracket, then what separates it from its value.
 BEHIND = re.compile(
     rf"(?:\[?\]|%5D){{0,4}}(?P<quote>{QUOTE})?(?:\]|%5D|\)){{0,4}}(?P<gap>\s{{0,8}})"

@@ -314,6 +314,12 @@ def test_a_host_adds_names_patterns_and_fields_to_keep():
     assert after == {"case-number": "[Filtered]", "note": "in [Filtered]", "csrf_state": "plain"}
 
 
+def test_a_name_of_one_letter_is_one_inside_a_text_too():
+    scrubber = Scrubber(sensitive_keys=["q"])
+    assert scrubber.text("GET /admin/?page=2&q=tax+return") == "GET /admin/?page=2&q=[Filtered]"
+    assert scrubber.text("iq=one80, seq: four, q4=payslip") == "iq=one80, seq: four, q4=[Filtered]"
+
+
 @pytest.mark.parametrize("pattern", ["(", "", ".*", "(a+)+b", "(a|aa)+$", r"\[Filtered\]"])
 def test_a_bad_pattern_is_a_sentence_that_names_it(pattern):
     (problem,) = pattern_problems({"mine": pattern})
