@@ -42,7 +42,7 @@ def private_values(request: HttpRequest) -> dict[str, str]:
             for part in value.split("/"):
                 found.setdefault(part, f"{{{name}}}")
     if request.resolver_match is None:
-        found[request.path_info.strip("/")] = "{unmatched}"
+        found[request.path_info.strip("/")] = found[request.META.get("QUERY_STRING", "")] = "{unmatched}"
     parsed: MultiValueDict[str, Any] = getattr(request, "_files", None) or MultiValueDict()
     for _field, uploads in parsed.lists():
         found |= {str(upload.name): "{file}" for upload in uploads}

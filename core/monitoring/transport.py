@@ -16,28 +16,11 @@ from sentry_sdk.transport import HttpTransport
 from core.monitoring.counters import Counters
 from core.monitoring.ledger import Ledger
 from core.monitoring.scrubber import Scrubber
+from core.monitoring.scrubbing.payload import BATCHED, ITEM_KINDS
 
 # Bytes of an answer that are read. Trackers answer with an event id or a sentence.
 MAX_ANSWER = 4096
 
-# Item types that may leave (https://develop.sentry.dev/sdk/data-model/envelope-items/), and the scrubber's kind for
-# those that the SDK hands to no before_send. Every other type is dropped, attachments among them: nothing can vouch
-# for what is in a file.
-ITEM_KINDS: dict[str, str | None] = {
-    "event": None,
-    "transaction": None,
-    "check_in": None,
-    "client_report": None,
-    "session": "session",
-    "sessions": "session",
-    "profile": "profile",
-    "profile_chunk": "profile",
-    "log": "log",
-    "trace_metric": "metric",
-    "span": "span",
-}
-# Kinds of which one item carries many, as `{"version": 2, "items": [...]}`.
-BATCHED = frozenset({"log", "metric", "span"})
 # The SDK's reasons for what was sent and not taken; those are counted by the tracker's answer.
 SENT_REASONS = frozenset({"network_error", "send_error"})
 # What may stand in an envelope's `trace` header. Callers fill it through `baggage`, with whatever they like.

@@ -142,6 +142,24 @@ SCHEMAS: Final[dict[str, dict[str, Schema]]] = {
     "profile": _PROFILE,
     "session": _SESSION,
 }
+# Item types that may leave (https://develop.sentry.dev/sdk/data-model/envelope-items/), and the schema for those
+# that the SDK hands to no before_send. Every other type is dropped, attachments among them: nothing can vouch for what
+# is in a file.
+ITEM_KINDS: Final[dict[str, str | None]] = {
+    "event": None,
+    "transaction": None,
+    "check_in": None,
+    "client_report": None,
+    "session": "session",
+    "sessions": "session",
+    "profile": "profile",
+    "profile_chunk": "profile",
+    "log": "log",
+    "trace_metric": "metric",
+    "span": "span",
+}
+# Kinds of which one item carries many, as `{"version": 2, "items": [...]}`.
+BATCHED: Final = frozenset({"log", "metric", "span"})
 # Walked last: a host's request can be as large as an attacker likes and must not use up what the error needs.
 LAST: Final = ("breadcrumbs", "spans", "contexts", "extra", "request")
 # Frames below these modules hold the parameters of SQL, where no name says what is what.

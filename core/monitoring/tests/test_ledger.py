@@ -357,6 +357,11 @@ def test_the_totals_of_a_tail_are_of_all_that_match(written: Path) -> None:
     assert totals["unreadable"] == 1
 
 
+def test_a_kind_that_is_none_is_refused_with_those_that_there_are(written: Path) -> None:
+    with pytest.raises(CommandError, match="'nonsense'.*check_in.*transaction"):
+        run("--kind", "nonsense")
+
+
 def test_a_duration_that_is_none_is_refused_with_an_example(written: Path) -> None:
     with pytest.raises(CommandError, match="such as 1h"):
         run("--since", "yesterday")

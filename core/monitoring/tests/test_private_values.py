@@ -28,8 +28,11 @@ def test_the_captured_path_the_credentials_and_the_uploads_are_private() -> None
     }
 
 
-def test_a_path_that_no_route_matched_is_private_as_a_whole() -> None:
-    assert private_values(RequestFactory().get("/jane/salary.pdf")) == {"jane/salary.pdf": "{unmatched}"}
+def test_an_address_that_no_route_matched_is_private_as_a_whole() -> None:
+    assert private_values(RequestFactory().get("/jane/salary.pdf?of=jane")) == {
+        "jane/salary.pdf": "{unmatched}",
+        "of=jane": "{unmatched}",
+    }
 
 
 def test_a_password_of_the_request_is_known_by_its_name_and_hidden_wherever_else_it_stands() -> None:

@@ -9,8 +9,8 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
+from core.monitoring.scrubbing.payload import ITEM_KINDS
 from core.monitoring.testing import Receiver
-from core.monitoring.transport import ITEM_KINDS
 
 Start = Callable[..., bool]
 Call = Callable[..., tuple[int, dict[str, str], bytes]]

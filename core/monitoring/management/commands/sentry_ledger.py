@@ -14,6 +14,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from core.monitoring.ledger import FILE_NAME, Entry, Totals, read
+from core.monitoring.scrubbing.payload import ITEM_KINDS
 from core.monitoring.sdk import active
 from core.monitoring.terminal import MonitoringCommand, printable
 
@@ -46,8 +47,9 @@ class Command(MonitoringCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
+        kinds = ", ".join(sorted(ITEM_KINDS))
         parser.add_argument("--since", type=ago, metavar="1h", help="only the last 90s, 15m, 1h, 7d, 4w")
-        parser.add_argument("--kind", default="", help="only this kind: event, transaction, check_in, session, ...")
+        parser.add_argument("--kind", default="", choices=sorted(ITEM_KINDS), metavar="KIND", help=f"only {kinds}")
         parser.add_argument("--issue", default="", metavar="TEXT", help="only where the issue holds this text")
         parser.add_argument("--event", default="", metavar="ID", help="only the payload with this id")
         parser.add_argument(

@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from core.monitoring.failures import ERRORS
 from core.monitoring.preview import Preview, Redaction, about, preview, withheld
 from core.monitoring.scrubber import Scrubber
+from core.monitoring.scrubbing.payload import BATCHED, ITEM_KINDS
 from core.monitoring.sdk import active, build_scrubber, is_enabled
 from core.monitoring.terminal import MonitoringCommand, printable
 
@@ -133,8 +134,6 @@ def _of_file(file: str, scrubber: Scrubber) -> Preview | list[Preview]:
 def _of_envelope(raw: bytes, source: str, problem: ValueError, scrubber: Scrubber) -> list[Preview]:
     try:
         from sentry_sdk.envelope import Envelope
-
-        from core.monitoring.transport import BATCHED, ITEM_KINDS
     except ImportError:
         message = f"{source} is no JSON. If it is an envelope: {NO_SDK}"
         raise CommandError(message, returncode=NOTHING_TO_SHOW) from None
