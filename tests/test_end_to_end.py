@@ -178,6 +178,33 @@ def test_without_the_sdk_the_server_starts_and_the_check_names_the_fix(tmp_path)
     assert manage(env, "shell", "-v", "0", "-c", program).returncode == 0
 
 
+def test_a_directory_that_can_not_be_rendered_does_not_tell_its_files(tmp_path, receiver: Receiver) -> None:
+    program = (
+        "import io\n"
+        "from unittest import mock\n"
+        "from django.core.wsgi import get_wsgi_application\n"
+        "from django.test import RequestFactory\n"
+        "import sentry_sdk\n"
+        "from accounts import api_keys\n"
+        "from accounts.models import User\n"
+        "from core import files\n"
+        "ada = User.objects.create_superuser('ada', 'ada@example.org', 'correct horse')\n"
+        "files.save(ada, 'letters/salary.txt', [b'0123456789'])\n"
+        "key = api_keys.create(ada, 'test')[1]\n"
+        "environ = RequestFactory().get('/api/v1/dirs/letters/', headers={'authorization': f'Bearer {key}'}).environ\n"
+        "with mock.patch('rest_framework.renderers.json.dumps', side_effect=TypeError('no JSON')):\n"
+        "    list(get_wsgi_application()({**environ, 'HTTP_HOST': 'localhost'}, lambda status, headers, *_: None))\n"
+        "sentry_sdk.flush()\n"
+    )
+    env = environment(tmp_path, "dev", SENTRY_DSN=receiver.dsn)
+    assert manage(env, "migrate").returncode == 0
+    result = manage(env, "shell", "-v", "0", "-c", program)
+    assert result.returncode == 0, result.stderr
+    frames = receiver.wait_for("event")[0]["exception"]["values"][-1]["stacktrace"]["frames"]
+    assert "rest_framework.renderers" in {frame["module"] for frame in frames}
+    assert b"salary" not in receiver.bytes
+
+
 def test_with_debug_off_the_test_endpoint_is_a_plain_404(tmp_path) -> None:
     program = (
         "from django.test import Client\n"

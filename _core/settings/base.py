@@ -277,6 +277,7 @@ MONITORING = {
         "core.shares",
         "core.management",
         "api.v1.dirs",
+        "rest_framework.response",  # renders what the others return
     ],
     # What users call their files, in request bodies and in variables, and what they look for.
     "sensitive_keys": ["path", "paths", "parts", "parents", "destination", "filename", "batch", "search", "q"],

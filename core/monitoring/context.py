@@ -169,22 +169,25 @@ def drop_content(event: dict[str, Any]) -> None:
         request.pop("data", None)
 
 
-def drop_variables(event: dict[str, Any], modules: tuple[str, ...]) -> None:
+def drop_variables(event: dict[str, Any], modules: tuple[str, ...]) -> bool:
     """Remove the local variables of each frame of `modules`, and of what such a frame called, in place.
 
-    What stays is the SQL of a query that failed, which leaves without values anyway.
+    What stays is the SQL of a query that failed, which leaves without values anyway. Says whether there were any.
     """
     if not modules:
-        return
+        return False
+    dropped = False
     within = tuple(f"{module}." for module in modules)
     for frames in _stacks(event):
         private = False
         for frame in frames:
             private = private or f"{frame.get('module') or ''}.".startswith(within)
             if private and "vars" in frame:
+                dropped = True
                 frame["vars"] = {name: value for name, value in frame["vars"].items() if name == "sql"}
                 for field in ("exception", "threads", "stacktrace"):
                     (event.get("_meta") or {}).pop(field, None)  # remarks on variables name what was in them
+    return dropped
 
 
 def _stacks(event: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ import json
 import marshal
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -26,6 +27,10 @@ from core.monitoring.scrubbing.payload import (
 # The rule's id in `_meta`.
 RULE = "request"
 
+# Forms of private values that are looked for in one event.
+MOST = 300
+# The version of marshal that writes a text as often as it is there.
+_WITHOUT_REFERENCES = 2
 # From this length on a value is replaced even inside a longer word.
 MIN_LENGTH_INSIDE_WORDS = 8
 
@@ -43,14 +48,20 @@ _FIELD_NAMES = field_names(_FIELDS) | set(COMMON_NAMES)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 
 
-def hide_values(event: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+def hide_values(
+    event: dict[str, Any], values: Mapping[str, str], redacted: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, Any]:
     """Return a copy of the serialized `event` with each of `values` replaced by its mark, except where code is named.
 
     Each field that changed gets a remark of the rule "request" in the copy's `_meta`, so that the tracker shows why.
+    `redacted` tells how often a value stands where the scrubber redacts it anyway: most stand nowhere else. Raises
+    ValueError if more than `MOST` of them do, which would take too long.
     """
-    marks = _marks(values, event) if values else {}
+    marks = _marks(values, event, redacted) if values else {}
     if not marks:
         return event
+    if len(marks) > MOST:
+        raise ValueError(f"{len(marks)} ways of writing private values are too many to be looked for")
     remarks: dict[str, Any] = {}
     hidden: dict[str, Any] = _Hiding(marks).hide(event, _FIELDS, remarks)
     if remarks:
@@ -120,24 +131,25 @@ class _Hiding:
         return self._known[written]
 
 
-def _marks(values: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
+def _marks(values: Mapping[str, str], event: Mapping[str, Any], redacted: Mapping[str, int]) -> dict[str, str]:
     """Return the forms of `values` that may stand in some text of `event`, each with its mark."""
-    written = _written(event)
+    # Only what was serialized has no knots, in which one list is there a million times.
+    written = _written(event, version=_WITHOUT_REFERENCES if redacted else marshal.version)
     marks = {}
     for value, mark in values.items():
         # Is in all the forms, and most values are not there at all.
         plainest = max(_PLAIN.findall(value), key=len, default="")
-        if written is None or plainest.encode() in written:
+        if written is None or written.count(plainest.encode()) > redacted.get(value, 0):
             for form in _forms(value):
                 if written is None or form.encode("utf-8", "surrogatepass") in written:
                     marks[form] = mark
     return marks
 
 
-def _written(node: Any) -> bytes | None:
+def _written(node: Any, version: int = marshal.version) -> bytes | None:
     """Return all texts of `node` in one, at the speed of C, so that most is not walked."""
     try:
-        return marshal.dumps(node)
+        return marshal.dumps(node, version)
     except ValueError:  # an object that the SDK did not turn into plain ones
         return None
 

@@ -10,6 +10,7 @@ from sentry_sdk.utils import safe_repr
 from core.monitoring.current import private_values_here
 from core.monitoring.hiding import hide_values
 from core.monitoring.private_values import named_values
+from core.monitoring.rules import FILTERED
 from core.monitoring.scrubber import Scrubber
 
 
@@ -24,7 +25,8 @@ def before_breadcrumb(scrubber: Scrubber) -> Callable[[dict[str, Any], dict[str,
         if not isinstance(arguments, Mapping):
             return crumb
         try:
-            hidden = hide_values(crumb, named_values({"request": dict(arguments)}, scrubber))
+            named = named_values({"request": dict(arguments)}, scrubber)
+            hidden = hide_values(crumb, dict.fromkeys(named, FILTERED))
         except Exception as error:
             scrubber.report(error)
             return None
@@ -48,6 +50,8 @@ def before_send_log(scrubber: Scrubber) -> Callable[[dict[str, Any], Any], dict[
         }
         # An attribute named `password`, or `%(password)s` in the message, shows what the password is.
         named = named_values({"request": attributes}, scrubber)
-        return hide_values({**log, "attributes": attributes}, {**named, **private_values_here()})
+        return hide_values(
+            {**log, "attributes": attributes}, {**dict.fromkeys(named, FILTERED), **private_values_here()}
+        )
 
     return hide

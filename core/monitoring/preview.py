@@ -88,7 +88,9 @@ def compare(
     """Say what became of each field. `private` are the values that the event's request showed to be private."""
     try:
         # Once more, because the scrubber's remark on a field takes the place of this step's.
-        known = hide_values(before, {**named_values(before, scrubber), **(private or {})})
+        known = hide_values(
+            before, {**dict.fromkeys(named_values(before, scrubber), rules.FILTERED), **(private or {})}
+        )
     except Exception:
         known = {}
     fields = _Fields(scrubber, before)

@@ -7,9 +7,11 @@ Rules guess from names and shapes; a file name has neither. But the request says
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -93,12 +95,13 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> dict[str, str]:
+def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> Counter[str]:
     """Return the values under a sensitive name in the request, the local variables and the log line of `event`.
 
-    The password of a login form is redacted there by its name; this finds the same password in an error message.
+    The password of a login form is redacted there by its name; this finds the same password in an error message. Each
+    value comes with how often it stands where the scrubber redacts it anyway.
     """
-    found: dict[str, str] = {}
+    found: Counter[str] = Counter()
 
     @cache
     def is_sensitive(name: str) -> bool:
@@ -115,10 +118,16 @@ def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> dict[str, str]
             for item in node:
                 if is_secret or type(item) is not str:
                     collect(item, is_secret)
-        elif is_secret and isinstance(node, str) and TELLING.fullmatch(value := node.strip("'\"")):
-            found[value] = FILTERED
+        elif is_secret and isinstance(node, str):
+            value = node.strip("'\"")
+            # Of a path that a host calls private, each name is.
+            found.update(filter(TELLING.fullmatch, {value, *value.split("/")}))
 
-    collect(event.get("request"))
+    request = event.get("request")
+    collect(request)
+    if isinstance(request, dict) and isinstance(query := request.get("query_string"), str):
+        for value in named_values({"extra": dict(parse_qsl(query))}, scrubber):
+            found.setdefault(value, 0)
     collect(event.get("extra"))
     logentry = event.get("logentry") or {}
     params, message = logentry.get("params"), logentry.get("message")

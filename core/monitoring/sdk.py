@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from decouple import Config, RepositoryEmpty, RepositoryEnv
 from core.monitoring.config import Problem, SentryConfig
 from core.monitoring.counters import Counters
 from core.monitoring.ledger import Ledger, ledger_file, ledger_problems
+from core.monitoring.rules import FILTERED
 from core.monitoring.sampling import StormGuard, WhenTraced, traces_sampler
 from core.monitoring.scrubber import Scrubber, pattern_problems, skeleton
 
@@ -260,8 +262,9 @@ def outgoing(
             raise ValueError
         named = named_values(event, scrubber)
         # What they show is hidden elsewhere, too; then they go, before remarks on them are made.
-        drop_variables(event, scrubber.private_modules)
-        event = hide_values(event, {**named, **private})
+        if drop_variables(event, scrubber.private_modules):
+            named = Counter({**dict.fromkeys(named, 0), **named_values(event, scrubber)})
+        event = hide_values(event, {**dict.fromkeys(named, FILTERED), **private}, named)
         hide_addresses(event)
         drop_content(event)
         hide_query_values(event)

@@ -4,7 +4,9 @@ from copy import deepcopy
 
 import pytest
 
-from core.monitoring.hiding import hide_values
+from core.monitoring.hiding import MOST, hide_values
+from core.monitoring.scrubber import Scrubber
+from core.monitoring.sdk import outgoing
 
 
 @pytest.mark.parametrize(
@@ -93,9 +95,40 @@ def test_what_came_in_is_not_changed() -> None:
 
 def test_a_remark_says_why_a_value_is_gone_beside_those_that_the_sdk_left() -> None:
     cut = {"": {"len": 2000, "rem": [["!limit", "x", 10, 13]]}}
-    event = {"message": "no salary.pdf", "extra": {"a": ["x", "salary.pdf"]}, "_meta": {"message": cut, "user": cut}}
+    extra = {"a": ["x", "salary.pdf"], "b": {"c": "d"}}
+    event = {"message": "no salary.pdf", "extra": extra, "_meta": {"message": cut, "user": cut}}
     assert hide_values(event, {"salary.pdf": "{path}"})["_meta"] == {
         "message": {"": {"len": 2000, "rem": [["!limit", "x", 10, 13], ["request", "s"]]}},
         "extra": {"a": {"1": {"": {"len": 10, "rem": [["request", "s"]]}}}},
         "user": cut,
     }
+
+
+def test_a_value_that_stands_only_where_it_is_redacted_anyway_costs_nothing_more() -> None:
+    event = {"extra": {"password": "hunter2-x", "list": [{"token": "hunter2-x"}]}}
+    assert hide_values(event, {"hunter2-x": "{path}"}, {"hunter2-x": 2}) is event
+    once_more = {**event, "message": "no hunter2-x"}
+    assert hide_values(once_more, {"hunter2-x": "{path}"}, {"hunter2-x": 2})["message"] == "no {path}"
+
+
+def test_a_text_that_is_one_object_in_two_places_is_found_in_both() -> None:
+    secret = "-".join(["hunter2", "x"])
+    event = {"extra": {"password": secret, "note": secret}}
+    assert hide_values(event, {secret: "{path}"}, {secret: 1})["extra"]["note"] == "{path}"
+
+
+def test_what_a_dropped_variable_showed_to_be_private_is_taken_out_elsewhere() -> None:
+    frames = [
+        {"module": "shop.files", "vars": {"password": "'hunter2-x'", "token": "'hunter2-x'"}},
+        {"module": "shop.files", "vars": {"password": "'hunter2-x'"}},
+    ]
+    event = {"exception": {"values": [{"value": "no hunter2-x", "stacktrace": {"frames": frames}}]}}
+    after = outgoing(event, Scrubber(private_modules=["shop.files"]))
+    assert after["exception"]["values"][0]["value"] == "no [Filtered]"
+
+
+def test_only_a_skeleton_leaves_if_more_private_values_are_spread_than_can_be_looked_for() -> None:
+    tokens = [f"t0ken-{number}" for number in range(MOST + 1)]
+    event = {"message": "failed", "level": "error", "request": {"data": {"token": tokens}}}
+    assert outgoing(event, Scrubber())["message"] == "failed"
+    assert outgoing({**event, "extra": {"list": tokens}}, Scrubber()) == {"level": "error"}

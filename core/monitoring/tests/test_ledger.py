@@ -358,7 +358,7 @@ def test_the_totals_of_a_tail_are_of_all_that_match(written: Path) -> None:
 
 
 def test_a_kind_that_is_none_is_refused_with_those_that_there_are(written: Path) -> None:
-    with pytest.raises(CommandError, match="'nonsense'.*check_in.*transaction"):
+    with pytest.raises(CommandError, match=r"'nonsense'.*check_in.*transaction"):
         run("--kind", "nonsense")
 
 

@@ -49,10 +49,16 @@ def test_a_password_of_the_request_is_known_by_its_name_and_hidden_wherever_else
     }
     values = named_values(event, Scrubber())
     assert set(values) == {"hunter2-secret", "s3cret-of-the-frame"}
-    message = hide_values(event, values)["exception"]["values"][0]["value"]
+    message = hide_values(event, dict.fromkeys(values, "[Filtered]"), values)["exception"]["values"][0]["value"]
     assert message == "can't sign in with [Filtered] and [Filtered], theme dark-blue-7"
 
 
 @pytest.mark.parametrize("value", ["session", "django.contrib.auth", "12345", "None", "<Token: 5>", "", "a_b"])
 def test_a_word_or_a_number_under_a_sensitive_name_does_not_spoil_the_rest(value: str) -> None:
-    assert named_values({"request": {"data": {"token": value}}}, Scrubber()) == {}
+    assert not named_values({"request": {"data": {"token": value}}}, Scrubber())
+
+
+def test_each_name_of_a_path_under_a_sensitive_name_is_private_and_so_is_a_parameter_of_the_address() -> None:
+    request = {"data": {"destination": "archive/bonus table.xlsx"}, "query_string": "page=2&token=q7w2e5r4&sort=name-9"}
+    values = named_values({"request": request}, Scrubber(sensitive_keys=["destination"]))
+    assert set(values) == {"archive/bonus table.xlsx", "bonus table.xlsx", "q7w2e5r4"}
