@@ -167,6 +167,9 @@ DATABASE_MODULES: Final = ("django.db.", "psycopg", "sqlite3", "MySQLdb", "djang
 DATABASE_LOCALS: Final = frozenset(
     {"params", "param_list", "parameters", "args", "vars", "query_params", "values", "objs"}
 )
+# Any code that holds both wraps a database's, such as a host's own `execute_wrapper`.
+_QUERY: Final = frozenset({"sql", "statement"})
+_PARAMETERS: Final = frozenset({"params", "param_list", "parameters", "query_params"})
 # Wrappers in libraries (contextlib, functools, asgiref) pass on whatever they were given, without its names.
 LIBRARY_LOCALS: Final = frozenset({"args"})
 _DATABASE_FRAME: Final[dict[str, Schema]] = {**FRAME_FIELDS, LOCALS: dict.fromkeys(DATABASE_LOCALS, VALUES)}
@@ -210,6 +213,9 @@ def field_names(schema: Schema) -> set[str]:
 
 def frame_fields(frame: Mapping[Any, Any]) -> dict[str, Schema]:
     """Return the schema of a frame, which depends on whose code it is."""
+    variables = frame.get(LOCALS)
+    if isinstance(variables, dict) and not (_QUERY.isdisjoint(variables) or _PARAMETERS.isdisjoint(variables)):
+        return _DATABASE_FRAME
     return _frame_fields(str(frame.get("module")), frame.get("in_app") is False)
 
 

@@ -56,6 +56,7 @@ LEFT = {
         "module": "django.db.backends.utils", "function": "_execute",
         "vars": {"sql": "'SELECT 1'", "params": ["'S3CRET9x'", "5"], "ignored": "x"},
     },
+    "API key in the parameters of a host's own execute_wrapper": corpus.frame(sql="'SELECT 1'", params=["'S3CRET9x'"]),
     "session key in SQL parameters": {"module": "django.db.models.sql.compiler", "vars": {"params": "('S3CRET9x',)"}},
     "session key in kwargs": corpus.frame(kwargs={"session_key": "'S3CRET9x'"}),
     "password in a serializer's repr": corpus.frame(s="LoginSerializer(data={'username': 'x', 'password': 'S3CRET9x'})"),
