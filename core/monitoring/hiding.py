@@ -38,7 +38,7 @@ MIN_LENGTH_INSIDE_WORDS = 8
 # of that name.
 _FIELDS: dict[str, Schema] = {
     **SCHEMAS["event"],
-    **dict.fromkeys(("transaction", "server_name", "logger", "fingerprint", "_meta"), TREE),
+    **dict.fromkeys(("transaction", "server_name", "logger", "_meta"), TREE),
     "tags": dict.fromkeys(("request_path", "request_method"), KEEP),
 }
 # Names that say nothing about anybody's files. A folder called "data" leaves the `data` of a request in its place.

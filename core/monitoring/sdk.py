@@ -260,6 +260,7 @@ def outgoing(
     try:
         if private is None:
             raise ValueError
+        hide_query_values(event)
         named = named_values(event, scrubber)
         # What they show is hidden elsewhere, too; then they go, before remarks on them are made.
         if drop_variables(event, scrubber.private_modules):
@@ -267,7 +268,6 @@ def outgoing(
         event = hide_values(event, {**dict.fromkeys(named, FILTERED), **private}, named)
         hide_addresses(event)
         drop_content(event)
-        hide_query_values(event)
         if kind == "transaction":
             tell_disconnect(event)
         if not event.get("release"):

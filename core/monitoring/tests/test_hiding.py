@@ -64,7 +64,8 @@ def test_a_local_variable_and_a_field_of_a_form_are_searched_though_they_are_cal
     gone = dict.fromkeys(found, "no {path}")
     stack = {"stacktrace": {"frames": [{"vars": {**found, "item": found}}]}}
     event = {"exception": {"values": [stack]}, "extra": found, "request": {"data": [found]}, "contexts": {"job": found}}
-    hidden = hide_values(event, {"salary.pdf": "{path}"})
+    hidden = hide_values({**event, "fingerprint": ["no salary.pdf"]}, {"salary.pdf": "{path}"})
+    assert hidden["fingerprint"] == ["no {path}"]
     assert hidden["exception"]["values"][0]["stacktrace"]["frames"] == [{"vars": {**gone, "item": gone}}]
     assert (hidden["extra"], hidden["request"]["data"], hidden["contexts"]["job"]) == (gone, [gone], gone)
 
@@ -132,3 +133,9 @@ def test_only_a_skeleton_leaves_if_more_private_values_are_spread_than_can_be_lo
     event = {"message": "failed", "level": "error", "request": {"data": {"token": tokens}}}
     assert outgoing(event, Scrubber())["message"] == "failed"
     assert outgoing({**event, "extra": {"list": tokens}}, Scrubber()) == {"level": "error"}
+
+
+def test_a_folder_called_query_does_not_hide_that_a_breadcrumb_is_one() -> None:
+    crumb = {"category": "query", "message": "SELECT * FROM files WHERE owner = 'jane'"}
+    after = outgoing({"breadcrumbs": {"values": [crumb]}}, Scrubber(), private={"query": "{path}"})
+    assert "jane" not in str(after)
