@@ -57,7 +57,8 @@ _TRACE: Final[dict[str, Schema]] = _fields(
     "trace_id span_id parent_span_id op origin status type sampled client_sample_rate exclusive_time"
 )
 _TRACE["dynamic_sampling_context"] = _fields(
-    "trace_id public_key sample_rate sample_rand sampled release environment transaction org_id replay_id"
+    # Without `transaction`, which a caller may have named after what it asks for.
+    "trace_id public_key sample_rate sample_rand sampled release environment org_id replay_id"
 )
 _CONTEXTS: Final[dict[str, Schema]] = {
     "trace": _TRACE,

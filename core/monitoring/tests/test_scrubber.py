@@ -178,6 +178,13 @@ def test_the_sdks_own_remarks_are_kept_each_time_and_ours_are_added_to_a_copy():
     assert [dumped(scrubber.scrub(odd)).count("s3cr-et") for _ in range(3)] == [0, 0, 0]
 
 
+def test_what_a_caller_calls_its_transaction_is_text_and_its_ids_are_not(scrubber):
+    ids = {"trace_id": "d3a3d4e7d3ca47498f18edcf7078d150", "sample_rate": "0.1", "public_key": "a" * 32}
+    trace = {**ids, "dynamic_sampling_context": {**ids, "transaction": "/users/jo.doe@example.com"}}
+    after = scrubber.scrub({"contexts": {"trace": trace}}, "transaction")["contexts"]["trace"]
+    assert after["dynamic_sampling_context"] == {**ids, "transaction": "/users/jo***@example.com"}
+
+
 def test_a_secret_between_equal_rows_goes(scrubber):
     plain, secret = {"rows": 1, "host": "db"}, {"rows": 1, "mail": "jo.doe@example.com"}
     spans = [{"op": "db", "data": dict(data)} for data in (plain, plain, secret, secret, plain, secret)]
