@@ -6,8 +6,10 @@ import json
 import marshal
 import re
 from collections.abc import Iterator, Mapping
+from html import escape
 from types import MappingProxyType
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 from core.monitoring.scrubbing.payload import (
@@ -46,6 +48,7 @@ _FIELD_NAMES = field_names(_FIELDS) | set(COMMON_NAMES)
 
 # What every way of writing keeps as it is (RFC 3986 calls it unreserved).
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 
 
 def hide_values(
@@ -138,7 +141,7 @@ def _marks(values: Mapping[str, str], event: Mapping[str, Any], redacted: Mappin
     marks = {}
     for value, mark in values.items():
         # Is in all the forms, and most values are not there at all.
-        plainest = max(_PLAIN.findall(value), key=len, default="")
+        plainest = max(_PLAIN.findall(normalize("NFC", value)), key=len, default="")
         if written is None or written.count(plainest.encode()) > redacted.get(value, 0):
             for form in _forms(value):
                 if written is None or form.encode("utf-8", "surrogatepass") in written:
@@ -165,18 +168,28 @@ def _merged(known: Any, remarks: dict[str, Any]) -> dict[str, Any]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield the ways in which `value` may be written: as it is, in a repr, in JSON, in a URL, in WSGI's latin-1."""
-    yield value
-    yield repr(value)[1:-1]
-    yield json.dumps(value)[1:-1]
-    yield ascii(value)[1:-1]  # as Django writes a path into its log
-    try:
-        raw = value.encode().decode("latin-1")
+    """Yield the ways in which `value` may be written: as it is, in a repr, JSON, HTML, a URL, or WSGI's latin-1.
+
+    Letters with accents come composed and decomposed: file systems and browsers prefer one or the other.
+    """
+    for text in {value, normalize("NFC", value), normalize("NFD", value)}:
+        yield text
+        yield repr(text)[1:-1]
+        yield json.dumps(text)[1:-1]
+        yield ascii(text)[1:-1]  # as Django writes a path into its log
+        yield escape(text)
+        try:
+            raw = text.encode().decode("latin-1")
+        except UnicodeEncodeError:
+            continue
         yield from (raw, repr(raw)[1:-1])
         for safe in ("/", "", "!'()*"):  # the last as browsers do (encodeURIComponent)
-            yield from (quote(value, safe), quote_plus(value, safe))
-    except UnicodeEncodeError:
-        return
+            for quoted in (quote(text, safe), quote_plus(text, safe)):
+                yield from (quoted, _ESCAPE.sub(_in_lower_case, quoted), quote(quoted))
+
+
+def _in_lower_case(found: re.Match[str]) -> str:
+    return found[0].lower()
 
 
 def _pattern(form: str) -> str:

@@ -18,6 +18,10 @@ from core.monitoring.sdk import outgoing
         "%C3%BCbung's+plan.pdf",
         r"\u00fcbung's plan.pdf",
         "übung's plan.pdf".encode().decode("latin-1"),
+        "u\u0308bung's plan.pdf",
+        "%c3%bcbung%27s%20plan.pdf",
+        "%25C3%25BCbung%2527s%2520plan.pdf",
+        "<title>übung&#x27;s plan.pdf</title>",
     ],
 )
 def test_every_way_of_writing_a_name_is_found(written: str) -> None:
@@ -25,6 +29,11 @@ def test_every_way_of_writing_a_name_is_found(written: str) -> None:
     hidden = repr(hide_values(event, {"übung's plan.pdf": "{path}"}))
     assert "plan" not in hidden
     assert "{path}" in hidden
+
+
+def test_a_name_that_came_decomposed_is_found_composed() -> None:
+    hidden = hide_values({"message": "no resum\u00e9.pdf"}, {"resume\u0301.pdf": "{path}"})
+    assert hidden["message"] == "no {path}"
 
 
 def test_dictionary_keys_are_searched_too() -> None:
