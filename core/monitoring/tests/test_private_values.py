@@ -21,11 +21,21 @@ def test_the_captured_path_the_credentials_and_the_uploads_are_private() -> None
         "tax/2025 return.pdf": "{path}",
         "tax": "{path}",
         "2025 return.pdf": "{path}",
+        "2025 return": "{path}",
         "passport.jpg": "{file}",
         "visa.jpg": "{file}",
         "the-key-of-jane": "[Filtered]",
         "abcdefgh12345": "[Filtered]",
     }
+
+
+def test_the_password_of_basic_authentication_is_private_and_a_credential_that_is_none_is_no_error() -> None:
+    request = RequestFactory().get("/", headers={"Authorization": "Basic amFuZTpodW50ZXIy"})
+    request.resolver_match = SimpleNamespace(captured_kwargs={})
+    assert private_values(request) == {"amFuZTpodW50ZXIy": "[Filtered]", "hunter2": "[Filtered]"}
+    for odd in ("Basic", "Basic \xff", "basic amFuZTpodW50ZXIyX", "Basic /////w=="):
+        request.META["HTTP_AUTHORIZATION"] = odd
+        assert "hunter2" not in private_values(request)
 
 
 def test_an_address_that_no_route_matched_is_private_as_a_whole() -> None:
