@@ -178,7 +178,7 @@ def drop_variables(event: dict[str, Any], modules: tuple[str, ...]) -> bool:
         return False
     dropped = False
     within = tuple(f"{module}." for module in modules)
-    for frames in _stacks(event):
+    for frames in stacks(event):
         private = False
         for frame in frames:
             private = private or f"{frame.get('module') or ''}.".startswith(within)
@@ -190,8 +190,9 @@ def drop_variables(event: dict[str, Any], modules: tuple[str, ...]) -> bool:
     return dropped
 
 
-def _stacks(event: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    holders = [event]
+def stacks(event: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the frames of each stack of `event`: of its exceptions, its threads, and of a message."""
+    holders: list[Any] = [event]
     for field in ("exception", "threads"):
         values = event.get(field) or {}
         holders += (values.get("values") or []) if isinstance(values, dict) else values

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 
-from core.monitoring.context import captured_arguments
+from core.monitoring.context import captured_arguments, stacks
 from core.monitoring.hiding import MIN_LENGTH_INSIDE_WORDS
 from core.monitoring.rules import FILTERED
 from core.monitoring.scrubber import Scrubber
@@ -153,7 +153,7 @@ def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> Counter[str]:
     if isinstance(params, list) and isinstance(message, str):
         hidden = scrubber.rules.secret_params(message)
         collect([item for index, item in enumerate(params) if index in hidden], is_secret=True)
-    for exception in (event.get("exception") or {}).get("values") or ():
-        for frame in (exception.get("stacktrace") or {}).get("frames") or ():
+    for frames in stacks(event):
+        for frame in frames:
             collect(frame.get("vars"))
     return found

@@ -72,3 +72,9 @@ def test_each_name_of_a_path_under_a_sensitive_name_is_private_and_so_is_a_param
     request = {"data": {"destination": "archive/bonus table.xlsx"}, "query_string": "page=2&token=q7w2e5r4&sort=name-9"}
     values = named_values({"request": request}, Scrubber(sensitive_keys=["destination"]))
     assert set(values) == {"archive/bonus table.xlsx", "bonus table.xlsx", "q7w2e5r4"}
+
+
+def test_a_local_variable_of_a_messages_stack_shows_what_is_private_too() -> None:
+    stack = {"stacktrace": {"frames": [{"vars": {"password": "'hunter2-x'"}}]}}
+    assert set(named_values({"threads": {"values": [stack]}}, Scrubber())) == {"hunter2-x"}
+    assert set(named_values(stack, Scrubber())) == {"hunter2-x"}
