@@ -122,8 +122,8 @@ def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> Counter[str]:
     found: Counter[str] = Counter()
 
     @cache
-    def is_sensitive(name: str) -> bool:
-        return scrubber.verdict(name) is Verdict.SENSITIVE
+    def is_sensitive(name: Any) -> bool:
+        return scrubber.verdict(str(name)) is Verdict.SENSITIVE
 
     def collect(node: Any, is_secret: bool = False) -> None:
         if isinstance(node, dict):

@@ -108,3 +108,14 @@ def test_what_a_lines_own_names_show_to_be_private_leaves_in_no_breadcrumb_and_n
     assert of_extra["logentry"]["message"] == "[Filtered] is wrong"
     for day in ("Tue", "Mon", "Sun"):
         assert canary(day).encode() not in receiver.bytes
+
+
+def test_a_line_about_a_mapping_with_other_keys_than_texts_is_a_breadcrumb_and_leaves(
+    start: Start, receiver: Receiver
+) -> None:
+    start(SENTRY_ENABLE_LOGS="true")
+    logger.info("counts are %s", {1: 2, None: 3})
+    sentry_sdk.capture_message("look")
+    assert logs(receiver)[0]["body"] == "counts are {1: 2, None: 3}"
+    (event,) = receiver.wait_for("event")
+    assert event["breadcrumbs"]["values"][-1]["message"] == "counts are {1: 2, None: 3}"
