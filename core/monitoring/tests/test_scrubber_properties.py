@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import copy
+import faulthandler
 import json
 import os
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +60,12 @@ FORMS = st.sampled_from(
      '{{\\"{n}\\": \\"{s}\\"}}', "<{n}>{s}</{n}>", "{n}:={s}", "{n}=>{s}", "{n}%3D{s}", "%22{n}%22%3A%22{s}%22", "('{n}', '{s}')", "{n}=[{s}]"]
 )  # fmt: skip
 AROUND = st.sampled_from(["", " ", "\n", "GET /x?", "error: ", "{", "(", "\t", "x; ", "x, "])
+
+
+@pytest.fixture(autouse=True)
+def as_long_as_it_takes():
+    if PROFILE == "nightly":  # no other test may take ten minutes
+        faulthandler.cancel_dump_traceback_later()
 
 
 @tried
