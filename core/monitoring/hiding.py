@@ -30,7 +30,7 @@ from core.monitoring.scrubbing.payload import (
 RULE = "request"
 
 # Forms of private values that are looked for in one event.
-MOST = 300
+MOST = 500
 # The version of marshal that writes a text as often as it is there.
 _WITHOUT_REFERENCES = 2
 # From this length on a value is replaced even inside a longer word.
@@ -143,7 +143,7 @@ def _marks(values: Mapping[str, str], event: Mapping[str, Any], redacted: Mappin
         # Is in all the forms, and most values are not there at all.
         plainest = max(_PLAIN.findall(normalize("NFC", value)), key=len, default="")
         if written is None or written.count(plainest.encode()) > redacted.get(value, 0):
-            for form in _forms(value):
+            for form in set(_forms(value)):
                 if written is None or form.encode("utf-8", "surrogatepass") in written:
                     marks[form] = mark
     return marks
