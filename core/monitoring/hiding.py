@@ -12,6 +12,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
+from core.monitoring.scrubbing.meta import merged
 from core.monitoring.scrubbing.payload import (
     COMMON_NAMES,
     FRAME,
@@ -68,7 +69,7 @@ def hide_values(
     remarks: dict[str, Any] = {}
     hidden: dict[str, Any] = _Hiding(marks).hide(event, _FIELDS, remarks)
     if remarks:
-        hidden["_meta"] = _merged(hidden.get("_meta"), remarks)
+        hidden["_meta"] = merged(hidden.get("_meta"), remarks)
     return hidden
 
 
@@ -155,16 +156,6 @@ def _written(node: Any, version: int = marshal.version) -> bytes | None:
         return marshal.dumps(node, version)
     except ValueError:  # an object that the SDK did not turn into plain ones
         return None
-
-
-def _merged(known: Any, remarks: dict[str, Any]) -> dict[str, Any]:
-    """Return the `_meta` tree `known` with `remarks` in it, as a copy. The SDK's own lengths are the original ones."""
-    if not known or not isinstance(known, dict):
-        return remarks
-    below = {key: note if key == "" else _merged(known.get(key), note) for key, note in remarks.items()}
-    if "" in known and "" in below:
-        below[""] = {**below[""], **known[""], "rem": [*known[""].get("rem", []), *below[""]["rem"]]}
-    return {**known, **below}
 
 
 def _forms(value: str) -> Iterator[str]:

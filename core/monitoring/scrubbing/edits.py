@@ -17,27 +17,21 @@ class Change:
     """What becomes of one value: `value` stands in its place, or `below` it something changes.
 
     `remark` has the format of Sentry's `_meta`; None stands for a change that hides nothing. `names` are the keys of
-    a mapping that change, each with what it becomes.
+    a mapping that change, each with what it becomes. Where `value` was found for an equal one in an earlier payload,
+    `remarks` are those of all that changed below it.
     """
 
     __slots__ = ("below", "names", "remark", "remarks", "value")
 
-    def __init__(self, value: Any = _KEPT, remark: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, value: Any = _KEPT, remark: dict[str, Any] | None = None, remarks: dict[str, Any] | None = None
+    ) -> None:
         """Take the new value and the reason for it."""
         self.value = value
         self.remark = remark
+        self.remarks = remarks
         self.names: dict[Any, str] = {}
         self.below: dict[Any, Change] = {}
-        # Of all that is below, once they were asked for: a change to a known part is made many times.
-        self.remarks: dict[str, Any] | None = None
-
-    def size(self) -> float:
-        """Return about how many bytes it takes; infinity if it holds what came in: a name or a converted value."""
-        if self.names or (self.value is not _KEPT and self.remark is None):
-            return float("inf")
-        # An object and its dictionaries, a remark with its lists, a character up to four.
-        own = 500 if self.value is _KEPT else 1_000 + 4 * len(self.value)
-        return own + sum(below.size() + 100 for below in self.below.values())
 
 
 class Edits:
@@ -45,19 +39,16 @@ class Edits:
 
     def __init__(self) -> None:
         """Change nothing yet."""
-        self.remarked = False
         self._root = Change()
         # By the id of the path, which has to stay alive for that.
         self._changes: dict[int, tuple[Path, Change]] = {}
 
     def hide(self, path: Path, key: Any, rule: str, marker: str) -> None:
         """Put a marker in the place of a whole value."""
-        self.remarked = True
         self._at(path).below[key] = Change(marker, {"rem": [[rule, "s"]]})
 
     def hide_parts(self, path: Path, key: Any, text: str, remarks: list[Remark], length: int) -> None:
         """Put a text in the place of one of `length` characters of which parts were replaced."""
-        self.remarked = True
         rem = [[rule, "s"] if start < 0 else [rule, "s", start, end] for rule, start, end in remarks]
         self._at(path).below[key] = Change(text, {"rem": rem, "len": length})
 
@@ -75,7 +66,6 @@ class Edits:
 
     def graft(self, path: Path, changes: dict[Any, Change]) -> None:
         """Make below `path` the changes that were found for equal values. They must not grow any more."""
-        self.remarked = True
         self._at(path).below.update(changes)
 
     def found(self, path: Path) -> Change | None:
@@ -83,9 +73,9 @@ class Edits:
         known = self._changes.get(id(path))
         return known[1] if known else None
 
-    def apply(self, root: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a copy of `root` with the changes made, and one of `meta` with their remarks."""
-        return _changed(root, self._root), _remarks(self._root, meta)
+    def apply(self, root: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a copy of `root` with the changes made, and the remarks on them."""
+        return _changed(root, self._root), remarks_of(self._root)
 
     def _at(self, path: Path) -> Change:
         """Return the change to the container at `path`."""
@@ -119,19 +109,13 @@ def _changed(container: Any, change: Change) -> Any:
     return copy
 
 
-def _remarks(change: Change, known: dict[str, Any]) -> dict[str, Any]:
-    meta = known.copy()
+def remarks_of(change: Change) -> dict[str, Any]:
+    """Return the remarks on all that changes below a value, in the format of Sentry's `_meta`."""
+    remarks: dict[str, Any] = {}
     for key, each in change.below.items():
         name = key if type(key) is str else str(key)
-        before = known.get(name)
         if each.remark is not None:
-            # What was known below a replaced value would tell the names of its keys.
-            own = before.get("", {}) if before else {}
-            meta[name] = {"": {**each.remark, **own, "rem": [*own.get("rem", ()), *each.remark["rem"]]}}
-        elif before:
-            meta[name] = _remarks(each, before)
-        elif each.below:
-            if each.remarks is None:
-                each.remarks = _remarks(each, {})
-            meta[name] = each.remarks
-    return meta
+            remarks[name] = {"": each.remark}
+        elif below := remarks_of(each) if each.remarks is None else each.remarks:
+            remarks[name] = below
+    return remarks

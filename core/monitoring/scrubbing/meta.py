@@ -33,6 +33,22 @@ def clean_meta(meta: Any, judge: Judge, depth: int, most: int) -> dict[str, Any]
     return cleaned
 
 
+def merged(known: Any, remarks: dict[str, Any]) -> dict[str, Any]:
+    """Return the remarks `known` with further `remarks`, as a copy. Lengths that are known are the original ones."""
+    if not known or not isinstance(known, dict):
+        return remarks
+    both = {**known}
+    for name, note in remarks.items():
+        before = known.get(name)
+        if "" in note and isinstance(before, dict):
+            # What was known below a replaced value would tell the names of its keys.
+            own = before.get("", {})
+            both[name] = {"": {**note[""], **own, "rem": [*own.get("rem", ()), *note[""]["rem"]]}}
+        else:
+            both[name] = merged(before, note)
+    return both
+
+
 def _clean(meta: Any, scrub_name: Callable[[str], tuple[str, Any]], depth: int, most: int) -> dict[str, Any]:
     if not isinstance(meta, dict) or not depth:
         return {}

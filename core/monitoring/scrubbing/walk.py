@@ -19,7 +19,7 @@ from core.monitoring.scrubbing.convert import as_container, as_plain, as_text, b
 from core.monitoring.scrubbing.digits import is_card, is_written_card
 from core.monitoring.scrubbing.edits import Change, Edits, Path
 from core.monitoring.scrubbing.judge import Judge
-from core.monitoring.scrubbing.meta import clean_meta
+from core.monitoring.scrubbing.meta import clean_meta, merged
 from core.monitoring.scrubbing.names import PLAIN_NAME, Verdict, is_description
 from core.monitoring.scrubbing.new_texts import NewTexts
 from core.monitoring.scrubbing.payload import FRAME, GONE, KEEP, LOGENTRY, SOURCE, TEXT, TREE, VALUES, Schema
@@ -76,11 +76,11 @@ class Walk:
         for first, path in self._repeats:
             if (change := self._edits.found(first)) is not None:
                 self._edits.graft(path[0], {path[1]: change})
-        out, meta = self._edits.apply(out, clean_meta(known, self._judge, MAX_DEPTH, MAX_ITEMS))
-        if (self._edits.remarked and self._with_meta) or known is not None:
-            out["_meta"] = meta
+        out, remarks = self._edits.apply(out)
+        if (remarks and self._with_meta) or known is not None:
+            out["_meta"] = merged(clean_meta(known, self._judge, MAX_DEPTH, MAX_ITEMS), remarks)
         if self._new_parts and self._nodes <= MAX_NODES:
-            self._judge.parts.remember(self._new_parts, self._edits)
+            self._judge.parts.remember(self._new_parts, self._edits, out)
         return out
 
     def _structured(self, rows: Iterable[tuple[Path, Mapping[Any, Any]]], fields: dict[str, Schema]) -> None:
