@@ -43,7 +43,7 @@ def _only(signs: str) -> bytes:
 
 
 _LETTERS, _WORDS, _WIDE_WORDS = _only(string.ascii_letters), _only(_WORD_SIGNS), _only(_WORD_SIGNS + "+/=")
-_REST = re.compile(r"[A-Za-z0-9_-]{0,200}", re.ASCII)
+_REST = re.compile(r"[\w-]{0,200}")
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _AFTER_SCHEME = re.compile(r" {1,4}[\w.~+/-]|%20|\+")
 _LONGEST_BEGUN = 200
@@ -207,8 +207,9 @@ class Gates:
         """Say whether what has a word of a sensitive name at `at`, and ends at `end`, is one with a value behind it."""
         begun = _begun_word(text, at)
         name = begun.lstrip(string.digits) + text[at:end]
-        # The letter of an escape belongs to no name, and of a longer one this is only a part.
-        is_whole = text[at - len(begun) - 1 : at - len(begun)] not in ("\\", "%") and len(name) < _LONGEST_BEGUN
+        before = text[at - len(begun) - 1 : at - len(begun)]
+        # The letter of an escape belongs to no name, and of a longer or a foreign one this is only a part.
+        is_whole = before not in ("\\", "%") and not before.isalnum() and len(name) < _LONGEST_BEGUN
         if is_whole and self._names.verdict(name) is Verdict.HARMLESS:
             return self._is_in_phrase(text, at - len(begun), end)
         behind = BEHIND.match(text, end)

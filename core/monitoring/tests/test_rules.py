@@ -159,6 +159,13 @@ def test_no_gate_stops_what_a_rule_is_for(text):
     assert Scrubber(private_paths=["/srv/files"]).gates.needs(["", "x", text, "y"]).keys() >= {2}
 
 
+@pytest.mark.parametrize("name", ["SessionMiddleware\u00b9", "\u00e9SessionMiddleware", "SessionMiddleware\u00e9"])
+def test_a_gate_reads_a_name_with_foreign_signs_as_the_rule_does(name):
+    scrubber = Scrubber()
+    text = f"x.{name}=abc123x"
+    assert bool(scrubber.rules.redact(text)[1]) == bool(scrubber.gates.needs([text]))
+
+
 @pytest.mark.parametrize("text", [before for _, before, _ in HITS] + [text for text, _ in corpus.SECRETS.values()])
 def test_what_is_quiet_with_other_digits_is_read_all_the_same(text):
     scrubber = Scrubber(private_paths=["/srv/files"])
