@@ -180,7 +180,6 @@ def test_without_the_sdk_the_server_starts_and_the_check_names_the_fix(tmp_path)
 
 def test_a_directory_that_can_not_be_rendered_does_not_tell_its_files(tmp_path, receiver: Receiver) -> None:
     program = (
-        "import io\n"
         "from unittest import mock\n"
         "from django.core.wsgi import get_wsgi_application\n"
         "from django.test import RequestFactory\n"

@@ -27,8 +27,8 @@ from core.monitoring.scrubbing.names import Verdict
 # Shorter values would take ordinary words out of the report.
 MIN_LENGTH = 3
 
-# Strings among arguments that are looked for in an event, at most.
-MAX_ARGUMENTS = 200
+# Strings among arguments, and names of paths in them, that are looked for in an event, at most.
+MAX_ARGUMENTS = 500
 
 # A value that says more than a word or a number would: long enough, and of more than one kind of characters.
 TELLING = re.compile(r"(?![A-Za-z_.]*$)(?![\d.:-]*$)[^\s\[<{(].{4,500}[^\s]")
@@ -84,9 +84,9 @@ def arguments(*given: Any) -> dict[str, str] | None:
     """
     found: dict[str, str] = {}
     for text in _strings(given):
-        if len(found) >= MAX_ARGUMENTS:
-            return None
         for value in (text, *re.split("[/?&=]", text)):
+            if len(found) >= MAX_ARGUMENTS:
+                return None
             if len(value) >= MIN_LENGTH and not _is_id(value):
                 found[value] = FILTERED
     return found
@@ -143,17 +143,21 @@ def named_values(event: Mapping[str, Any], scrubber: Scrubber) -> Counter[str]:
 
     request = event.get("request")
     collect(request)
-    if isinstance(request, dict) and isinstance(query := request.get("query_string"), str):
-        for value in named_values({"extra": dict(parse_qsl(query))}, scrubber):
-            found.setdefault(value, 0)
     collect(event.get("extra"))
     logentry = event.get("logentry") or {}
     params, message = logentry.get("params"), logentry.get("message")
     collect(params)
-    if isinstance(params, list) and isinstance(message, str):
-        hidden = scrubber.rules.secret_params(message)
-        collect([item for index, item in enumerate(params) if index in hidden], is_secret=True)
     for frames in stacks(event):
         for frame in frames:
             collect(frame.get("vars"))
+    # Here a text has the names, and what the scrubber finds in it may be less.
+    in_texts: dict[str, Any] = {}
+    if isinstance(params, list) and isinstance(message, str):
+        hidden = scrubber.rules.secret_params(message)
+        in_texts["password"] = [item for index, item in enumerate(params) if index in hidden]
+    if isinstance(request, dict) and isinstance(query := request.get("query_string"), str):
+        in_texts["query"] = dict(parse_qsl(query))
+    if in_texts:
+        for value in named_values({"extra": in_texts}, scrubber):
+            found.setdefault(value, 0)
     return found

@@ -200,5 +200,5 @@ class BrokenMail(BaseEmailBackend):
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for message in email_messages:
             recipients, text = message.recipients(), message.body
-            raise NotImplementedError(f"can't send {text!r} to {recipients}")
+            raise ValueError(f"can't send {text!r} to {recipients}")
         return 0

@@ -148,3 +148,8 @@ def test_a_folder_called_query_does_not_hide_that_a_breadcrumb_is_one() -> None:
     crumb = {"category": "query", "message": "SELECT * FROM files WHERE owner = 'jane'"}
     after = outgoing({"breadcrumbs": {"values": [crumb]}}, Scrubber(), private={"query": "{path}"})
     assert "jane" not in str(after)
+
+
+def test_a_parameter_of_a_message_that_is_too_long_for_the_scrubber_is_taken_out() -> None:
+    logentry = {"message": "x " * 1500 + "password=%s", "params": ["hunter2-x"]}
+    assert "hunter2-x" not in str(outgoing({"logentry": logentry}, Scrubber()))
