@@ -72,7 +72,7 @@ class Scrubber(Judge):
     def scrub(self, payload: dict[str, Any], kind: str = "event") -> dict[str, Any]:
         """Return what of `payload` may leave, as a new dict; never raises and never changes what came in.
 
-        What stays as it is is shared with `payload`, and what was known already with the memory: change neither in place.
+        What stays as it is is shared with `payload`, what was known already with the memory: change neither in place.
         `kind` is one of event, transaction, span, log, metric, check_in, profile and session.
         """
         try:
